@@ -26,6 +26,8 @@ and SQLite's in `stores.disk`.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ChatkitError(Exception):
     """The base of every error chatkit raises."""
@@ -123,3 +125,21 @@ class StoreError(ChatkitError):
 
 class Fenced(StoreError):
     """Another process has taken over this stream; this one may no longer write it."""
+
+
+def describe(error: Exception) -> dict[str, Any]:
+    """An error as a message's metadata keeps it: `{"type", "message"}` and `status` if any."""
+    told = {"type": type(error).__name__, "message": str(error)}
+    status = getattr(error, "status", None)
+    return told if status is None else {**told, "status": status}
+
+
+def revive(told: dict[str, Any]) -> ChatkitError:
+    """The error that `describe` told of, of the same class if it is one of these."""
+    kind = globals().get(str(told.get("type")), ChatkitError)
+    text = str(told.get("message", ""))
+    if isinstance(kind, type) and issubclass(kind, ProviderError):
+        return kind(text, status=told.get("status"))
+    if isinstance(kind, type) and issubclass(kind, ChatkitError):
+        return kind(text)
+    return ChatkitError(text)

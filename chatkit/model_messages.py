@@ -2,8 +2,8 @@
 
 The result is the AI SDK's ModelMessage list (`{"role", "content": [parts]}`), which each
 provider translates into its own words. What would make a provider refuse is mended here, once:
-empty and whitespace texts go, an answer with nothing in it goes, a tool call without a result
-gets one that says so, and neighbours of one role become one message.
+empty and whitespace texts go, an answer with nothing in it but thoughts goes, a tool call
+without a result gets one that says so, and neighbours of one role become one message.
 """
 
 from __future__ import annotations
@@ -24,56 +24,77 @@ def to_model_messages(messages: Iterable[m.Message]) -> list[JSON]:
     """What to send: each `{"role": system | user | assistant | tool, "content": [parts]}`."""
     result: list[JSON] = []
     for message in messages:
-        for turn in _turns(message):
-            _append(result, turn)
+        for role, content in _turns(message):
+            if not content:
+                continue
+            if result and result[-1]["role"] == role:
+                result[-1]["content"] += content
+            else:
+                result.append({"role": role, "content": content})
     return result
 
 
-def _append(result: list[JSON], turn: JSON) -> None:
-    if not turn["content"]:
-        return
-    if result and result[-1]["role"] == turn["role"]:
-        result[-1]["content"] += turn["content"]
-    else:
-        result.append(turn)
-
-
-def _turns(message: m.Message) -> Iterable[JSON]:
+def _turns(message: m.Message) -> Iterable[tuple[str, list[JSON]]]:
     if message.role != "assistant":
-        yield {"role": message.role, "content": list(_contents(message.parts))}
+        yield message.role, _given(message.parts, files=message.role == "user")
         return
     for step in _steps(message.parts):
-        calls = [part for part in step if isinstance(part, m.ToolPart)]
-        yield {"role": "assistant", "content": list(_contents(step))}
-        own = [part for part in calls if not part.provider_executed and _is_call(part)]
-        yield {"role": "tool", "content": [_result(part) for part in own]}
+        match step:
+            case [m.SteeringPart() as steering]:
+                yield "user", _given(map(m.part_from_json, steering.parts))
+            case _:
+                yield "assistant", _said(step)
+                yield "tool", [_result(part) for part in _calls(step) if not part.provider_executed]
+
+
+def _given(parts: Iterable[m.Part], *, files: bool = True) -> list[JSON]:
+    """What a user or the system says."""
+    kinds = (m.TextPart, m.FilePart) if files else (m.TextPart,)
+    return _contents(part for part in parts if isinstance(part, kinds))
 
 
 def _steps(parts: Iterable[m.Part]) -> list[list[m.Part]]:
-    """The parts of each request to the model: cut at step marks and where text follows a call."""
+    """The parts of each request to the model; what the user said in between is on its own."""
     steps: list[list[m.Part]] = [[]]
     for part in parts:
-        after_call = bool(steps[-1]) and isinstance(steps[-1][-1], m.ToolPart)
         if isinstance(part, m.StepPart):
             steps.append([])
-        elif after_call and not isinstance(part, m.ToolPart):
-            steps.append([part])
+        elif isinstance(part, m.SteeringPart):
+            steps += [[part], []]
         else:
             steps[-1].append(part)
     return steps
 
 
-def _contents(parts: Iterable[m.Part]) -> Iterable[JSON]:
-    for part in parts:
-        match part:
-            case m.TextPart() if part.text.strip():
-                yield _with({"type": "text", "text": part.text}, part.provider_metadata)
-            case m.ReasoningPart() if part.text.strip() or part.provider_metadata:
-                yield _with({"type": "reasoning", "text": part.text}, part.provider_metadata)
-            case m.FilePart():
-                yield _file(part)
-            case m.ToolPart() if _is_call(part):
-                yield _call(part)
+def _said(step: list[m.Part]) -> list[JSON]:
+    """What the model said; thoughts that led to nothing are refused when they are sent back."""
+    contents = _contents(step)
+    while contents and contents[-1]["type"] == "reasoning":
+        contents.pop()
+    return contents
+
+
+def _contents(parts: Iterable[m.Part]) -> list[JSON]:
+    return [content for part in parts for content in _content(part)]
+
+
+def _content(part: m.Part) -> list[JSON]:
+    match part:
+        case m.TextPart() if part.text.strip():
+            text = {"type": "text", "text": m.mended(part.text)}
+            return [_with(text, part.provider_metadata)]
+        case m.ReasoningPart() if part.text.strip() or part.provider_metadata:
+            thought = {"type": "reasoning", "text": m.mended(part.text)}
+            return [_with(thought, part.provider_metadata)]
+        case m.FilePart():
+            return [_file(part)]
+        case m.ToolPart() if _is_call(part):
+            return [_call(part), _result(part)] if part.provider_executed else [_call(part)]
+    return []
+
+
+def _calls(step: Iterable[m.Part]) -> list[m.ToolPart]:
+    return [part for part in step if isinstance(part, m.ToolPart) and _is_call(part)]
 
 
 def _file(part: m.FilePart) -> JSON:
@@ -84,7 +105,12 @@ def _file(part: m.FilePart) -> JSON:
 
 
 def _is_call(part: m.ToolPart) -> bool:
-    """Whether the model finished asking: a call whose arguments were cut off never happened."""
+    """Whether the model finished asking: a call whose arguments were cut off never happened.
+
+    Nor did one that the provider was to run itself and did not finish: nobody else has a result.
+    """
+    if part.provider_executed:
+        return part.state in ("output-available", "output-error")
     return part.state != "input-streaming" and part.input is not UNSET
 
 
@@ -95,27 +121,33 @@ def _call(part: m.ToolPart) -> JSON:
         "toolName": part.tool_name,
         "input": part.input,
     }
+    failed = part.input is UNSET or part.state == "output-error"
+    if failed and not isinstance(part.input, dict):
+        content["input"] = {}  # what there is of it may be half an object, which servers refuse
     if part.provider_executed:
         content["providerExecuted"] = True
     return _with(content, part.call_provider_metadata)
 
 
 def _result(part: m.ToolPart) -> JSON:
-    output: JSON = {"type": "error-text", "value": part.error_text or NO_RESULT}
-    if part.state == "output-available":
-        value = None if part.output is UNSET else part.output
-        kind = "text" if isinstance(value, str) else "json"
-        output = {"type": kind, "value": value}
-    elif part.state == "output-denied":
-        reason = (part.approval or {}).get("reason")
-        output = {"type": "execution-denied", **({"reason": reason} if reason else {})}
     content = {
         "type": "tool-result",
         "toolCallId": part.tool_call_id,
         "toolName": part.tool_name,
-        "output": output,
+        "output": _output(part),
     }
-    return _with(content, part.result_provider_metadata)
+    return _with(content, part.result_provider_metadata or part.call_provider_metadata)
+
+
+def _output(part: m.ToolPart) -> JSON:
+    approval = part.approval or {}
+    if part.state == "output-available":
+        value = None if part.output is UNSET else part.output
+        return {"type": "text" if isinstance(value, str) else "json", "value": value}
+    if part.state == "output-denied" or approval.get("approved") is False:
+        reason = approval.get("reason")
+        return {"type": "execution-denied", **({"reason": reason} if reason else {})}
+    return {"type": "error-text", "value": part.error_text or NO_RESULT}
 
 
 def _with(content: JSON, provider_metadata: JSON | None) -> JSON:

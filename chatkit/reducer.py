@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from chatkit import chunks as c
 from chatkit import messages as m
+from chatkit import tool_parts
 
 _FAILED_CALL = "The answer ended before this call was complete; it was not run."
 
@@ -33,6 +34,60 @@ def settled(message: m.Message, status: m.Status) -> m.Message:
     return message.replace(status=status, parts=tuple(map(_settled_part, message.parts)))
 
 
+def unfold(message: m.Message) -> list[c.Chunk]:
+    """Chunks that make this message again: how an answer from disk is replayed."""
+    parts = enumerate(message.parts)
+    return [chunk for number, part in parts for chunk in _unfold_part(part, str(number))]
+
+
+def _unfold_part(part: m.Part, id: str) -> list[c.Chunk]:
+    match part:
+        case m.TextPart():
+            end: c.Chunk = c.TextEnd(id, part.provider_metadata, part.citations)
+            return [c.TextStart(id), c.TextDelta(id, part.text), end]
+        case m.ReasoningPart():
+            end = c.ReasoningEnd(id, part.provider_metadata)
+            return [c.ReasoningStart(id), c.ReasoningDelta(id, part.text), end]
+        case m.ToolPart():
+            return _unfold_tool(part)
+        case m.DataPart():
+            return [c.Data(part.name, part.data, part.id)]
+        case m.UnknownPart():
+            return []
+        case m.StepPart():
+            return [c.StartStep()]
+        case _:
+            known = c.from_json(m.part_to_json(part))
+            return [known] if known is not None else []
+
+
+def _unfold_tool(part: m.ToolPart) -> list[c.Chunk]:
+    name, call_id, metadata = part.tool_name, part.tool_call_id, part.call_provider_metadata
+    call = c.ToolInputAvailable(
+        call_id,
+        name,
+        part.input,
+        part.provider_executed,
+        part.dynamic or None,
+        part.title,
+        metadata,
+        part.tool_metadata,
+    )
+    match part.state:
+        case "output-available":
+            output = c.ToolOutputAvailable(call_id, part.output, part.preliminary)
+            return [call, replace(output, provider_metadata=part.result_provider_metadata)]
+        case "output-error":
+            error = c.ToolOutputError(call_id, part.error_text or "")
+            return [call, replace(error, provider_metadata=part.result_provider_metadata)]
+        case "output-denied":
+            return [call, c.ToolOutputDenied(call_id)]
+        case "input-streaming":
+            return [c.ToolInputStart(call_id, name)]
+        case _:
+            return [call]
+
+
 def _settled_part(part: m.Part) -> m.Part:
     match part:
         case m.TextPart(state="streaming") | m.ReasoningPart(state="streaming"):
@@ -43,6 +98,7 @@ def _settled_part(part: m.Part) -> m.Part:
                 part,
                 state="output-error",
                 input=None if given is UNSET else given,
+                input_encoding=None,
                 raw_input=UNSET,
                 error_text=_FAILED_CALL,
             )
@@ -61,7 +117,7 @@ class _Growing:
     def look(self) -> m.TextPart | m.ReasoningPart:
         if len(self.pieces) > 1:
             self.pieces = ["".join(self.pieces)]
-        text = self.pieces[0] if self.pieces else ""
+        text = m.mended(self.pieces[0]) if self.pieces else ""
         if text is not self.part.text:
             self.part = replace(self.part, text=text)
         return self.part
@@ -76,7 +132,7 @@ class Draft:
         self._parts: list[m.Part | _Growing] = list(message.parts)
         self._texts: dict[str, _Growing] = {}  # open parts by their id
         self._reasonings: dict[str, _Growing] = {}
-        self._inputs: dict[str, list[str]] = {}  # tool inputs' text by call id
+        self._inputs = _raw_inputs(message)  # the texts of tool inputs by call id
 
     def message(self) -> m.Message:
         """What has arrived so far, as a value."""
@@ -95,21 +151,25 @@ class Draft:
                 self._open(chunk)
             case c.TextEnd() | c.ReasoningEnd():
                 self._close(chunk)
-            case c.ToolInputStart() | c.ToolInputDelta():
-                self._tool_input(chunk)
-            case c.ToolInputAvailable() | c.ToolInputError():
-                self._tool_ready(chunk)
-            case c.ToolApprovalRequest() | c.ToolApprovalResponse():
-                self._approval(chunk)
-            case c.ToolOutputAvailable() | c.ToolOutputError() | c.ToolOutputDenied():
-                self._tool_output(chunk)
+            case c.ToolInputDelta():
+                self._inputs.setdefault(chunk.tool_call_id, []).append(chunk.input_text_delta)
+            case c.ToolInputStart() | c.ToolInputAvailable() | c.ToolInputError():
+                self._call(chunk)
+            case c.ToolApprovalRequest() | c.ToolOutputDenied():
+                self._answer(chunk)
+            case c.ToolOutputAvailable() | c.ToolOutputError():
+                self._answer(chunk)
+            case c.ToolApprovalResponse():
+                self._approve(chunk)
             case c.SourceUrl():
                 self._source(m.SourceUrlPart(*_fields(chunk)))
             case c.SourceDocument():
                 self._source(m.SourceDocumentPart(*_fields(chunk)))
             case c.File():
-                part = m.FilePart(chunk.media_type, chunk.url)
-                self._parts.append(replace(part, provider_metadata=chunk.provider_metadata))
+                part = m.FilePart(
+                    chunk.media_type, chunk.url, provider_metadata=chunk.provider_metadata
+                )
+                self._parts.append(part)
             case c.ReasoningFile():
                 self._parts.append(
                     m.ReasoningFilePart(chunk.media_type, chunk.url, chunk.provider_metadata)
@@ -123,10 +183,9 @@ class Draft:
             case c.StartStep():
                 self._parts.append(m.StepPart())
             case c.FinishStep():
-                self._texts.clear()
-                self._reasonings.clear()
+                pass  # a part may go on in the next step, where streams are merged into one
             case c.ResetStep():
-                del self._parts[self._step() :]
+                self._reset_step()
             case c.Start() | c.MessageMetadata() | c.Finish():
                 self._describe(chunk)
             case c.Error() | c.Abort():
@@ -165,84 +224,32 @@ class Draft:
             part = replace(part, citations=chunk.citations)
         self._parts[self._parts.index(growing)] = part
 
-    def _tool_input(self, chunk: c.ToolInputStart | c.ToolInputDelta) -> None:
-        if isinstance(chunk, c.ToolInputDelta):
-            self._inputs.setdefault(chunk.tool_call_id, []).append(chunk.input_text_delta)
-            return
-        self._inputs[chunk.tool_call_id] = []
-        self._put(self._call(chunk, state="input-streaming", encoding=chunk.input_encoding))
+    def _reset_step(self) -> None:
+        del self._parts[self._step() :]
+        self._texts.clear()
+        self._reasonings.clear()
+        self._inputs.clear()
 
-    def _tool_ready(self, chunk: c.ToolInputAvailable | c.ToolInputError) -> None:
+    def _call(self, chunk: tool_parts.Call) -> None:
         self._inputs.pop(chunk.tool_call_id, None)
-        if isinstance(chunk, c.ToolInputAvailable):
-            self._put(self._call(chunk, state="input-available", input=chunk.input))
+        found = self._find(chunk.tool_call_id, since=self._step())  # ids come again in later steps
+        if found is None:
+            self._parts.append(tool_parts.called(chunk))
         else:
-            failed = self._call(chunk, state="output-error", input=chunk.input)
-            self._put(replace(failed, error_text=chunk.error_text))
+            place, known = found
+            self._parts[place] = tool_parts.called(chunk, known)
 
-    def _call(
-        self,
-        chunk: c.ToolInputStart | c.ToolInputAvailable | c.ToolInputError,
-        *,
-        state: m.ToolState,
-        input: Any = UNSET,
-        encoding: str | None = None,
-    ) -> m.ToolPart:
-        """The part of this call, with what `chunk` says and keeping what it does not repeat."""
+    def _answer(self, chunk: tool_parts.Answer) -> None:
         found = self._find(chunk.tool_call_id)
-        known = found or m.ToolPart(chunk.tool_name, chunk.tool_call_id, state)
-        executed = chunk.provider_executed
-        return replace(
-            known,
-            tool_name=chunk.tool_name,
-            state=state,
-            input=input,
-            raw_input=UNSET,
-            input_encoding=encoding,
-            provider_executed=known.provider_executed if executed is None else executed,
-            title=chunk.title or known.title,
-            dynamic=bool(chunk.dynamic) if found is None else known.dynamic,
-            tool_metadata=chunk.tool_metadata or known.tool_metadata,
-            call_provider_metadata=chunk.provider_metadata or known.call_provider_metadata,
-        )
+        if found is not None:  # an answer whose call was lost belongs to no tool
+            place, known = found
+            self._parts[place] = tool_parts.answered(known, chunk)
 
-    def _approval(self, chunk: c.ToolApprovalRequest | c.ToolApprovalResponse) -> None:
-        if isinstance(chunk, c.ToolApprovalRequest):
-            part = self._find(chunk.tool_call_id)
-            if part is not None:
-                self._put(replace(part, state="approval-requested", approval=_request(chunk)))
-            return
-        for part in self._tools():
-            if part.approval is not None and part.approval.get("id") == chunk.approval_id:
-                answer = {**part.approval, "approved": chunk.approved}
-                if chunk.reason is not None:
-                    answer["reason"] = chunk.reason
-                self._put(replace(part, state="approval-responded", approval=answer))
-
-    def _tool_output(
-        self, chunk: c.ToolOutputAvailable | c.ToolOutputError | c.ToolOutputDenied
-    ) -> None:
-        part = self._find(chunk.tool_call_id)
-        if part is None:
-            return
-        if isinstance(chunk, c.ToolOutputDenied):
-            self._put(replace(part, state="output-denied"))
-            return
-        executed = chunk.provider_executed
-        part = replace(
-            part,
-            provider_executed=part.provider_executed if executed is None else executed,
-            result_provider_metadata=chunk.provider_metadata or part.result_provider_metadata,
-            tool_metadata=chunk.tool_metadata or part.tool_metadata,
-        )
-        if isinstance(chunk, c.ToolOutputAvailable):
-            preliminary = chunk.preliminary
-            part = replace(
-                part, state="output-available", output=chunk.output, preliminary=preliminary
-            )
-        else:
-            part = replace(part, state="output-error", error_text=chunk.error_text)
-        self._put(part)
+    def _approve(self, chunk: c.ToolApprovalResponse) -> None:
+        for place, part in enumerate(self._parts):
+            if isinstance(part, m.ToolPart) and part.approval is not None:
+                if part.approval.get("id") == chunk.approval_id:
+                    self._parts[place] = tool_parts.approved(part, chunk)
 
     def _source(self, part: m.SourceUrlPart | m.SourceDocumentPart) -> None:
         if part not in self._parts:  # providers repeat their sources
@@ -268,24 +275,16 @@ class Draft:
     def _with_raw_input(self, part: m.Part) -> m.Part:
         if isinstance(part, m.ToolPart) and part.state == "input-streaming":
             pieces = self._inputs.get(part.tool_call_id)
-            return replace(part, raw_input="".join(pieces)) if pieces else part
+            return replace(part, raw_input=m.mended("".join(pieces))) if pieces else part
         return part
 
-    def _tools(self) -> list[m.ToolPart]:
-        return [part for part in self._parts if isinstance(part, m.ToolPart)]
-
-    def _find(self, call_id: str) -> m.ToolPart | None:
-        found = [part for part in self._tools() if part.tool_call_id == call_id]
-        return found[-1] if found else None
-
-    def _put(self, part: m.ToolPart) -> None:
-        """Replace the part of the same call, or add it."""
-        for place in range(len(self._parts) - 1, -1, -1):
-            known = self._parts[place]
-            if isinstance(known, m.ToolPart) and known.tool_call_id == part.tool_call_id:
-                self._parts[place] = part
-                return
-        self._parts.append(part)
+    def _find(self, call_id: str, *, since: int = 0) -> tuple[int, m.ToolPart] | None:
+        """The last part of this call, and where it is."""
+        for place in range(len(self._parts) - 1, since - 1, -1):
+            part = self._parts[place]
+            if isinstance(part, m.ToolPart) and part.tool_call_id == call_id:
+                return place, part
+        return None
 
     def _step(self) -> int:
         """Where the parts of the current step begin."""
@@ -293,16 +292,12 @@ class Draft:
         return places[-1] + 1 if places else 0
 
 
-def _request(chunk: c.ToolApprovalRequest) -> m.JSON:
-    given = {
-        "id": chunk.approval_id,
-        "descriptor": chunk.approval_descriptor,
-        "inputSchemaInput": chunk.input_schema_input,
-        "requestReason": UNSET if chunk.reason is None else chunk.reason,
-        "isAutomatic": True if chunk.is_automatic else UNSET,
-        "signature": UNSET if chunk.signature is None else chunk.signature,
+def _raw_inputs(message: m.Message) -> dict[str, list[str]]:
+    return {
+        part.tool_call_id: [part.raw_input]
+        for part in message.parts
+        if isinstance(part, m.ToolPart) and part.state == "input-streaming" and part.raw_input
     }
-    return {name: value for name, value in given.items() if value is not UNSET}
 
 
 def _fields(chunk: c.SourceUrl | c.SourceDocument) -> tuple[Any, ...]:

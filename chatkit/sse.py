@@ -9,12 +9,12 @@ into a stream that breaks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import msgspec
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")  # and nothing else: U+2028 may stand in the JSON
+_LF = 10
 _FIELDS = frozenset((b"data", b"event", b"id", b"retry"))
 _STRAY_LIMIT = 1_048_576  # bytes kept of what is not an event
 
@@ -30,7 +30,8 @@ class Decoder:
     """Bytes in, events out; nothing waits."""
 
     def __init__(self) -> None:
-        self._rest = b""  # an unfinished line
+        self._rest: list[bytes] = []  # an unfinished line, in the pieces it came in
+        self._between = False  # two events: nothing of the next has come
         self._begun = False  # a byte order mark may still come
         self._after_cr = False  # a LF that comes next ends no second line
         self._data: list[bytes] = []
@@ -38,25 +39,40 @@ class Decoder:
         self._stray: list[bytes] = []
         self._stray_size = 0
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """Yield each event that `data` completes."""
+    def feed(self, data: bytes) -> list[Event]:
+        """Each event that `data` completes."""
+        if (  # one event a read, of one line: nearly all are
+            self._between
+            and data[:6] == b"data: "
+            and data.find(b"\n") == len(data) - 2
+            and data[-1] == _LF
+            and b"\r" not in data
+        ):
+            return [Event(data[6:-2])]
         if not self._begun:
             data = self._begin(data)
         if self._after_cr and data:
             data = data.removeprefix(b"\n")
             self._after_cr = False
-        text = self._rest + data if self._rest else data
-        if b"\r" in text:
-            self._after_cr = text.endswith(b"\r")
-            *lines, self._rest = _LINE_END.split(text)
+        if b"\r" in data:
+            self._after_cr = data.endswith(b"\r")
+            lines = _LINE_END.split(data)
         else:
-            *lines, self._rest = text.split(b"\n")
-        yield from self._lines(lines)
+            lines = data.split(b"\n")
+        rest = lines.pop()
+        if lines and self._rest:
+            lines[0] = self._take_rest() + lines[0]
+        if rest:
+            self._rest.append(rest)
+        events = self._dispatched(lines)
+        self._between = self._begun and not (
+            self._rest or self._data or self._event or self._after_cr
+        )
+        return events
 
-    def close(self) -> Iterator[Event]:
-        """Yield what a clean end of the stream leaves: the last event without its blank line."""
-        last, self._rest = self._rest, b""
-        yield from self._lines([last, b""])
+    def close(self) -> list[Event]:
+        """What a clean end of the stream leaves: the last event without its blank line."""
+        return self._dispatched([self._take_rest(), b""])
 
     @property
     def stray(self) -> bytes:
@@ -64,25 +80,32 @@ class Decoder:
         return b"\n".join(self._stray)
 
     def _begin(self, data: bytes) -> bytes:
-        data = self._rest + data
-        self._rest = b""
+        data = self._take_rest() + data
         if len(data) < len(_BOM) and _BOM.startswith(data):
-            self._rest = data
+            self._rest = [data]
             return b""
         self._begun = True
         return data.removeprefix(_BOM)
 
-    def _lines(self, lines: list[bytes]) -> Iterator[Event]:
+    def _take_rest(self) -> bytes:
+        rest, self._rest = self._rest, []
+        return b"".join(rest)
+
+    def _dispatched(self, lines: list[bytes]) -> list[Event]:
+        events = []
+        data = self._data
         for line in lines:
             if line[:6] == b"data: ":
-                self._data.append(line[6:])
+                data.append(line[6:])
             elif line:
                 self._field(line)
-            elif self._data:
-                yield Event(b"\n".join(self._data), self._event)
-                self._data, self._event = [], None
             else:
+                if data:
+                    whole = data[0] if len(data) == 1 else b"\n".join(data)
+                    events.append(Event(whole, self._event))
+                    data.clear()
                 self._event = None
+        return events
 
     def _field(self, line: bytes) -> None:
         name, colon, value = line.partition(b":")
@@ -90,7 +113,7 @@ class Decoder:
         if name == b"data":
             self._data.append(value)
         elif name == b"event":
-            self._event = value.decode("utf-8", "replace")
+            self._event = value.decode("utf-8", "replace") or None
         elif name and name not in _FIELDS:
             self._keep(line, name if not colon else value)
 
