@@ -1,0 +1,158 @@
+"""Chat Completions, outgoing: messages and options -> the JSON of a request.
+
+What servers of this dialect do differently is data (`Quirks`), set in `table`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from chatkit.errors import MessageError
+from chatkit.providers.chat_stream import ChatDecoder
+from chatkit.providers.dialect import JSON, Dialect
+
+_AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+
+
+def effort(word: str) -> JSON:
+    """How hard to reason, as OpenAI and most others take it."""
+    return {"reasoning_effort": word}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """What one server of the dialect wants otherwise than the rest."""
+
+    system_role: str = "system"
+    names: Mapping[str, str] = field(default_factory=dict)  # options it calls otherwise
+    stream_options: Mapping[str, Any] | None = field(
+        default_factory=lambda: {"include_usage": True}
+    )
+    reasoning: Callable[[str], JSON] = effort
+    reasoning_field: str | None = None  # where it wants its reasoning back beside tool calls
+    details_of: str | None = None  # whose signed and encrypted reasoning it takes back
+    call_id_length: int | None = None  # it refuses the call ids of others
+
+
+def body(name: str, messages: list[JSON], options: Mapping[str, Any], quirks: Quirks) -> JSON:
+    """The request for an answer of model `name` to model messages. Raises MessageError."""
+    asked: JSON = {"model": name, "messages": list(_messages(messages, quirks)), "stream": True}
+    if quirks.stream_options is not None:
+        asked["stream_options"] = dict(quirks.stream_options)
+    for option, value in options.items():
+        if option == "reasoning" and value is not None:
+            asked.update(quirks.reasoning(value))
+        elif option != "extra" and value is not None:
+            asked[quirks.names.get(option, option)] = value
+    asked.update(options.get("extra") or {})
+    return asked
+
+
+def _messages(messages: list[JSON], quirks: Quirks) -> Iterator[JSON]:
+    for message in messages:
+        content: list[JSON] = message["content"]
+        match message["role"]:
+            case "tool":
+                yield from (_result(part, quirks) for part in content)
+            case "assistant":
+                yield from _answer(content, quirks)
+            case "system":
+                yield {"role": quirks.system_role, "content": _texts(content, "\n\n")}
+            case role:
+                yield {"role": role, "content": _content(content)}
+
+
+def _content(parts: list[JSON]) -> str | list[JSON]:
+    """Plain text where there is only text: many servers take nothing else."""
+    if all(part["type"] == "text" for part in parts):
+        return _texts(parts, "\n\n")
+    return [_part(part) for part in parts]
+
+
+def _texts(parts: Iterable[JSON], between: str = "") -> str:
+    return between.join(part["text"] for part in parts if part["type"] == "text")
+
+
+def _part(part: JSON) -> JSON:
+    if part["type"] == "text":
+        return {"type": "text", "text": part["text"]}
+    kind, address = str(part["mediaType"]), str(part["data"])
+    if kind.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": address}}
+    if not address.startswith("data:"):
+        raise MessageError(
+            f"a {kind} file is sent as data, not by its address {address!r:.80}; download it first"
+        )
+    if kind in _AUDIO:
+        audio = {"data": address.partition(",")[2], "format": _AUDIO[kind]}
+        return {"type": "input_audio", "input_audio": audio}
+    filename = part.get("filename") or "file"
+    return {"type": "file", "file": {"filename": filename, "file_data": address}}
+
+
+def _answer(parts: list[JSON], quirks: Quirks) -> Iterator[JSON]:
+    """An earlier answer; none where nothing of it can be sent, as of reasoning alone."""
+    text = _texts(parts)
+    calls = [
+        _call(part, quirks)
+        for part in parts
+        if part["type"] == "tool-call" and not part.get("providerExecuted")
+    ]
+    if not text and not calls:
+        return
+    answer: JSON = {"role": "assistant", "content": text or None}
+    if calls:
+        answer["tool_calls"] = calls
+    if details := [detail for part in parts for detail in _details(part, quirks)]:
+        answer["reasoning_details"] = details
+    reasoning = "".join(part["text"] for part in parts if part["type"] == "reasoning")
+    if calls and reasoning and quirks.reasoning_field:
+        answer[quirks.reasoning_field] = reasoning
+    yield answer
+
+
+def _details(part: JSON, quirks: Quirks) -> list[Any]:
+    """Signed and encrypted reasoning goes back as it came, to where it came from."""
+    kept = part.get("providerOptions", {}).get(quirks.details_of)
+    details = kept.get("reasoning_details") if isinstance(kept, dict) else None
+    return details if isinstance(details, list) else []
+
+
+def _call(part: JSON, quirks: Quirks) -> JSON:
+    given = part["input"]
+    arguments = given if isinstance(given, dict) else {"input": given}  # they must be an object
+    function = {"name": part["toolName"], "arguments": _json(arguments)}
+    return {"id": _call_id(part, quirks), "type": "function", "function": function}
+
+
+def _result(part: JSON, quirks: Quirks) -> JSON:
+    output = part["output"]
+    match output["type"]:
+        case "text" | "error-text":
+            text = output["value"]
+        case "execution-denied":
+            text = output.get("reason") or "The user did not allow this call."
+        case _:
+            text = _json(output["value"])
+    return {"role": "tool", "tool_call_id": _call_id(part, quirks), "content": text}
+
+
+def _call_id(part: JSON, quirks: Quirks) -> str:
+    call_id: str = part["toolCallId"]
+    length = quirks.call_id_length
+    if length is None or re.fullmatch(f"[a-zA-Z0-9]{{{length}}}", call_id):
+        return call_id
+    return hashlib.sha256(call_id.encode()).hexdigest()[:length]
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+CHAT = Dialect(path="/chat/completions", body=body, decoder=ChatDecoder)

@@ -1,0 +1,69 @@
+"""The options every model takes, whatever its dialect calls them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chatkit.errors import ConfigError, UnknownOption
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
+def check(provider: str, options: Mapping[str, Any]) -> None:
+    """Raise UnknownOption or ConfigError where an option cannot be meant. None is not given."""
+    for name, value in options.items():
+        if name not in _TAKEN:
+            raise UnknownOption(_unknown(provider, name))
+        fits, wanted = _TAKEN[name]
+        if value is not None and not fits(value):
+            raise ConfigError(f"{name} is {value!r:.80}; it is {wanted}")
+
+
+def _unknown(provider: str, name: str) -> str:
+    near = difflib.get_close_matches(name, _TAKEN, n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else "."
+    return (
+        f"{provider} takes no option {name!r}{guess} It takes {', '.join(sorted(_TAKEN))}."
+        f" What one provider alone knows goes into extra={{{name!r}: …}}."
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_int(value) and value > 0
+
+
+def _is_stop(value: Any) -> bool:
+    if isinstance(value, str):
+        return True
+    return isinstance(value, Sequence) and all(isinstance(each, str) for each in value)
+
+
+def _is_effort(value: Any) -> bool:
+    return value in EFFORTS
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+
+
+_TAKEN: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "temperature": (_is_number, "a number"),
+    "top_p": (_is_number, "a number"),
+    "max_tokens": (_is_count, "a number of tokens, 1 or more"),
+    "stop": (_is_stop, "a text or a list of texts"),
+    "seed": (_is_int, "a whole number"),
+    "presence_penalty": (_is_number, "a number"),
+    "frequency_penalty": (_is_number, "a number"),
+    "reasoning": (_is_effort, f"one of {', '.join(EFFORTS)}"),
+    "extra": (_is_mapping, "a dict of what this provider alone knows"),
+}

@@ -1,0 +1,163 @@
+"""The providers by name: address, key variable, dialect and quirks, all of it data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatkit.providers.chat import CHAT, Quirks
+from chatkit.providers.dialect import JSON, Dialect
+
+_PLAIN = Quirks()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a provider is and what it wants. Without `base_url` the user has to say where."""
+
+    base_url: str = ""
+    variable: str = ""  # the environment variable for another base URL
+    path: str = ""  # what that variable's address lacks
+    keys: tuple[str, ...] = ()  # environment variables of the key; the first that is set
+    needs_key: bool = True
+    key_header: str = "authorization"
+    header_variables: Mapping[str, str] = field(default_factory=dict)
+    dialect: Dialect = CHAT
+    quirks: Quirks = _PLAIN
+    at_home: Quirks | None = None  # quirks of the vendor's own servers alone
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _openrouter_effort(word: str) -> JSON:
+    return {"reasoning": {"effort": word}}
+
+
+def _switched(word: str) -> JSON:
+    """Thinking is on unless it is switched off."""
+    return {"thinking": {"type": "disabled"}} if word == "none" else {"reasoning_effort": word}
+
+
+def _enabled(word: str) -> JSON:
+    return {"enable_thinking": word != "none"}
+
+
+_OPENAI = Quirks(
+    system_role="developer",
+    names={"max_tokens": "max_completion_tokens"},  # reasoning models refuse the old name
+    # obfuscation is random padding of every event
+    stream_options={"include_usage": True, "include_obfuscation": False},
+)
+_OPENAI_ENDPOINT = Endpoint(
+    base_url="https://api.openai.com/v1",
+    variable="OPENAI_BASE_URL",
+    keys=("OPENAI_API_KEY",),
+    header_variables={
+        "openai-organization": "OPENAI_ORG_ID",
+        "openai-project": "OPENAI_PROJECT_ID",
+    },
+    at_home=_OPENAI,
+)
+_THINKING = Quirks(reasoning=_switched, reasoning_field="reasoning_content")
+
+ENDPOINTS: Mapping[str, Endpoint] = {
+    "openai": _OPENAI_ENDPOINT,
+    "openai-chat": _OPENAI_ENDPOINT,
+    "azure": Endpoint(
+        variable="AZURE_OPENAI_ENDPOINT",
+        path="/openai/v1",
+        keys=("AZURE_OPENAI_API_KEY",),
+        key_header="api-key",
+        quirks=Quirks(names={"max_tokens": "max_completion_tokens"}),
+    ),
+    "groq": Endpoint(
+        base_url="https://api.groq.com/openai/v1",
+        variable="GROQ_BASE_URL",
+        path="/openai/v1",
+        keys=("GROQ_API_KEY",),
+    ),
+    "mistral": Endpoint(
+        base_url="https://api.mistral.ai/v1",
+        keys=("MISTRAL_API_KEY",),
+        quirks=Quirks(
+            names={"seed": "random_seed"},
+            stream_options=None,  # unknown fields are refused; usage comes unasked
+            call_id_length=9,
+        ),
+    ),
+    "deepseek": Endpoint(
+        base_url="https://api.deepseek.com", keys=("DEEPSEEK_API_KEY",), quirks=_THINKING
+    ),
+    "xai": Endpoint(base_url="https://api.x.ai/v1", keys=("XAI_API_KEY",)),
+    "together": Endpoint(
+        base_url="https://api.together.xyz/v1",
+        variable="TOGETHER_BASE_URL",
+        keys=("TOGETHER_API_KEY",),
+    ),
+    "fireworks": Endpoint(
+        base_url="https://api.fireworks.ai/inference/v1", keys=("FIREWORKS_API_KEY",)
+    ),
+    "huggingface": Endpoint(base_url="https://router.huggingface.co/v1", keys=("HF_TOKEN",)),
+    "perplexity": Endpoint(
+        base_url="https://api.perplexity.ai", keys=("PERPLEXITY_API_KEY", "PPLX_API_KEY")
+    ),
+    "openrouter": Endpoint(
+        base_url="https://openrouter.ai/api/v1",
+        keys=("OPENROUTER_API_KEY",),
+        quirks=Quirks(reasoning=_openrouter_effort, details_of="openrouter"),
+    ),
+    "vercel": Endpoint(
+        base_url="https://ai-gateway.vercel.sh/v1",
+        keys=("AI_GATEWAY_API_KEY",),
+        quirks=Quirks(details_of="vercel"),
+    ),
+    "cerebras": Endpoint(
+        base_url="https://api.cerebras.ai/v1",
+        keys=("CEREBRAS_API_KEY",),
+        quirks=Quirks(names={"max_tokens": "max_completion_tokens"}),
+    ),
+    "nvidia": Endpoint(base_url="https://integrate.api.nvidia.com/v1", keys=("NVIDIA_API_KEY",)),
+    "moonshot": Endpoint(
+        base_url="https://api.moonshot.ai/v1", keys=("MOONSHOT_API_KEY",), quirks=_THINKING
+    ),
+    "alibaba": Endpoint(
+        base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        variable="DASHSCOPE_BASE_URL",
+        keys=("DASHSCOPE_API_KEY",),
+        quirks=Quirks(reasoning=_enabled),
+    ),
+    "zai": Endpoint(
+        base_url="https://api.z.ai/api/paas/v4", keys=("ZAI_API_KEY",), quirks=_THINKING
+    ),
+    "cloudflare": Endpoint(keys=("CLOUDFLARE_API_TOKEN",)),  # the account is in its address
+    "databricks": Endpoint(
+        variable="DATABRICKS_HOST",
+        path="/serving-endpoints",
+        keys=("DATABRICKS_TOKEN",),
+        quirks=Quirks(stream_options=None),  # usage comes unasked
+    ),
+    "ollama": Endpoint(
+        base_url="http://localhost:11434/v1",
+        variable="OLLAMA_HOST",
+        path="/v1",
+        keys=("OLLAMA_API_KEY",),
+        needs_key=False,
+    ),
+    "lmstudio": Endpoint(base_url="http://localhost:1234/v1", needs_key=False),
+    "vllm": Endpoint(base_url="http://localhost:8000/v1", keys=("VLLM_API_KEY",), needs_key=False),
+    "llamacpp": Endpoint(
+        base_url="http://localhost:8080/v1", keys=("LLAMA_API_KEY",), needs_key=False
+    ),
+    "local": Endpoint(
+        base_url="local:",  # the transport starts it and knows its address
+        needs_key=False,
+        # it is small: without these it wanders
+        defaults={
+            "system": "You are a helpful assistant.",
+            "temperature": 0.2,
+            "max_tokens": 1024,
+        },
+    ),
+}
+
+UNLISTED = Endpoint(needs_key=False)  # any compatible server whose address is given
