@@ -1,0 +1,203 @@
+"""The only module that knows httpx: a request -> the bytes of its answer, or a refusal.
+
+What httpx or a client like it raises becomes chatkit's own error here. Only what failed before
+the answer began is tried again: after that the request has been paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from chatkit import local
+from chatkit.errors import ConnectionFailed, ProviderError, RateLimited, StreamCut
+from chatkit.providers import Model, WireRequest
+from chatkit.providers.refusals import in_words
+
+if TYPE_CHECKING:
+    import httpx
+
+Report = Callable[[str], None]
+
+TRIES = 3
+LONGEST_WAIT = 120.0  # seconds; a server that asks for more is not waited for
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 600.0  # a model may think for minutes
+_REFUSAL_BYTES = 65_536
+_REFUSAL_TIMEOUT = 10.0  # seconds for the words of a refusal
+_BROKEN = frozenset(("RemoteProtocolError", "ReadError", "WriteError", "CloseError"))
+
+
+class Transport:
+    """Connections, one pool for every stream of a loop."""
+
+    def __init__(self) -> None:
+        self._client: httpx.AsyncClient | None = None
+
+    @asynccontextmanager
+    async def open(
+        self, model: Model, request: WireRequest, report: Report
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Send, and yield the body's bytes as they come; leaving closes the connection.
+
+        `report` is told before each wait. Raises ProviderError, ConnectionFailed, and StreamCut
+        out of the block where the body breaks off.
+        """
+        client = model.client or self._own_client()
+        response = await _answer(client, model, request, report)
+        encoding = response.headers.get("content-encoding", "identity")
+        try:
+            body = response.aiter_raw() if encoding == "identity" else response.aiter_bytes()
+            async with aclosing(body):
+                yield body
+        except _errors(client) as error:
+            raise StreamCut(f"{model.provider} broke off: {_words(error)}") from error
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close what is open. A client of the user's own stays as it is."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def _own_client(self) -> httpx.AsyncClient:
+        if self._client is None:
+            import httpx
+
+            self._client = httpx.AsyncClient(
+                timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
+                limits=httpx.Limits(max_connections=None, keepalive_expiry=30),
+                headers={"user-agent": "chatkit"},
+                follow_redirects=False,  # the key would go along
+            )
+        return self._client
+
+
+async def _answer(client: Any, model: Model, request: WireRequest, report: Report) -> Any:
+    """The response once it has begun, after as many tries as it deserves."""
+    for tried in range(1, TRIES + 1):
+        try:
+            return await _try(client, model, request, report)
+        except (ProviderError, ConnectionFailed) as error:
+            wait = _wait(error, tried)
+            if wait is None:
+                raise
+            reason = _reason(error, model)
+        again = f"trying again in {in_words(wait)} ({tried + 1} of {TRIES})"
+        report(f"{reason}; {again}")
+        await asyncio.sleep(wait)
+    raise AssertionError("the last try returns or raises")
+
+
+async def _try(client: Any, model: Model, request: WireRequest, report: Report) -> Any:
+    url = request.url
+    if url.startswith("local:"):
+        address = await local.address(model.name, report)
+        url = address + url.removeprefix("local:")
+    response = await _send(client, model, request, url, json.dumps(request.body).encode())
+    if 200 <= response.status_code < 300:
+        return response
+    raise await _refusal(client, model, response)
+
+
+async def _send(client: Any, model: Model, request: WireRequest, url: str, body: bytes) -> Any:
+    headers = {"accept-encoding": "identity", **request.headers}  # compression buffers
+    for is_fresh in (False, True):
+        built = client.build_request(request.method, url, headers=headers, content=body)
+        try:
+            return await client.send(built, stream=True)
+        except _errors(client) as error:
+            # a kept connection that the server had closed; no byte has come, so once more
+            if is_fresh or not _kinds(error) & _BROKEN:
+                raise _unreachable(model, url, error) from error
+    raise AssertionError("the last try returns or raises")
+
+
+async def _refusal(client: Any, model: Model, response: Any) -> ProviderError:
+    body = b""
+    try:
+        async with asyncio.timeout(_REFUSAL_TIMEOUT):
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > _REFUSAL_BYTES:
+                    break
+    except (TimeoutError, _errors(client)):
+        pass  # the words that came are all there are
+    finally:
+        await response.aclose()
+    return model.refusal(response.status_code, response.headers, body[:_REFUSAL_BYTES])
+
+
+def _wait(error: ProviderError | ConnectionFailed, tried: int) -> float | None:
+    """Seconds before the next try, None where there is none."""
+    if tried == TRIES or not error.retryable:
+        return None
+    asked = error.retry_after if isinstance(error, ProviderError) else None
+    if asked:
+        return asked if asked <= LONGEST_WAIT else None
+    backoff: float = min(8.0, 0.5 * 2 ** (tried - 1))
+    return backoff * random.uniform(0.75, 1.0)
+
+
+def _reason(error: ProviderError | ConnectionFailed, model: Model) -> str:
+    if isinstance(error, RateLimited):
+        return f"Rate limited by {model.provider}"
+    if isinstance(error, ProviderError):
+        return f"{model.provider} failed ({error.status})"
+    return f"No connection to {model.provider}"
+
+
+def _unreachable(model: Model, url: str, error: Exception) -> ConnectionFailed:
+    parts = urlsplit(url)
+    place = f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
+    kinds, words = _kinds(error), _words(error)
+    if "ReadTimeout" in kinds:
+        failed = ConnectionFailed(f"{model.id}: {place} took the request and then said nothing.")
+        failed.retryable = False  # it may be at work on the answer
+        return failed
+    if "certificate" in words.lower() or "ssl" in words.lower():
+        failed = ConnectionFailed(
+            f"{model.id}: no safe connection to {place}: {words}. Where a proxy of your own"
+            " network is in between, pass client=httpx.AsyncClient(verify=…)."
+        )
+        failed.retryable = False
+        return failed
+    return ConnectionFailed(
+        f"{model.id}: cannot reach {place}: {words}. Is it running, and is base_url right?"
+    )
+
+
+def _errors(client: Any) -> type[Exception]:
+    """What this client raises when a request fails: httpx's, or of a library like it."""
+    for cls in type(client).__mro__:
+        library = sys.modules.get(cls.__module__.partition(".")[0])
+        error = getattr(library, "RequestError", None)
+        if isinstance(error, type) and issubclass(error, Exception):
+            return error
+    import httpx
+
+    return httpx.RequestError
+
+
+def _kinds(error: Exception) -> set[str]:
+    """The names of its classes, which httpx and its continuations share."""
+    return {cls.__name__ for cls in type(error).__mro__}
+
+
+def _words(error: Exception) -> str:
+    """What happened, from the innermost cause that has words for it."""
+    words = "it took too long" if "TimeoutException" in _kinds(error) else "the connection was lost"
+    cause: BaseException | None = error
+    while cause is not None:
+        words = str(getattr(cause, "strerror", None) or cause) or words
+        cause = cause.__cause__
+        if isinstance(cause, BaseExceptionGroup):  # one for each address of the host
+            cause = cause.exceptions[0]
+    return words
