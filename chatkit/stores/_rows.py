@@ -1,0 +1,96 @@
+"""The rows of a store by key: the SQL there is, and JSON on its way in and out."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from typing import Any
+
+from chatkit.stores import _json
+
+log = logging.getLogger("chatkit.store")
+
+# A value that is not just as chatkit writes them (a pickle, a file name) reads as NULL.
+_VALUE = (
+    "CASE WHEN raw = 1 AND mode = 1 AND filename IS NULL AND typeof(value) = 'blob' THEN value END"
+)
+
+
+class Rows:
+    """What one transaction, or one read, sees. A prefix is a key that ends in "/"."""
+
+    def __init__(self, connection: sqlite3.Connection, cache: Any) -> None:
+        self._sql = connection.execute
+        self._cache = cache  # None where there is only reading
+
+    def get(self, key: str) -> Any:
+        """The value, or None if there is none (or none that can be read)."""
+        found = self._sql(f"SELECT {_VALUE} FROM Cache WHERE key = ? AND raw = 1", (key,))
+        row = found.fetchone()
+        return None if row is None else _value(key, row[0])
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a row."""
+        found = self._sql("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,))
+        return found.fetchone() is not None
+
+    def scan(self, prefix: str, start: str = "") -> list[Any]:
+        """The values under `prefix`, in the order of their keys, from `prefix + start` on."""
+        found = self._sql(
+            f"SELECT key, {_VALUE} FROM Cache WHERE key >= ? AND key < ? ORDER BY key, raw",
+            (prefix + start, _end(prefix)),
+        )
+        return [_value(key, value) for key, value in found]
+
+    def latest(self, prefix: str, limit: int | None) -> list[Any]:
+        """The last `limit` values put under `prefix`, oldest first."""
+        found = self._sql(
+            f"SELECT key, {_VALUE} FROM Cache WHERE rowid IN (SELECT rowid FROM Cache"
+            " WHERE key >= ? AND key < ? ORDER BY rowid DESC LIMIT ?) ORDER BY rowid",
+            (prefix, _end(prefix), -1 if limit is None else limit),
+        )
+        return [_value(key, value) for key, value in found]
+
+    def get_with_last(self, key: str, prefix: str) -> tuple[Any, str | None]:
+        """The value of `key`, and the greatest key under `prefix`, in one statement."""
+        found = self._sql(
+            f"SELECT (SELECT {_VALUE} FROM Cache WHERE key = ? AND raw = 1),"
+            " (SELECT max(key) FROM Cache WHERE key >= ? AND key < ?)",
+            (key, prefix, _end(prefix)),
+        )
+        value, last = found.fetchone()
+        return None if value is None else _value(key, value), last
+
+    def put(self, key: str, value: bytes) -> None:
+        """Write a row; one that is there is replaced and keeps its place."""
+        self._cache.set(key, value)
+
+    def add(self, key: str, value: bytes) -> None:
+        """Write a row that is new: half the work of `put`, which looks first."""
+        self._sql(
+            "INSERT INTO Cache (key, raw, store_time, access_time, mode, value)"
+            " VALUES (?, 1, 0, 0, 1, ?)",
+            (key, value),
+        )
+
+    def drop(self, key: str) -> None:
+        """Delete one row."""
+        self._sql("DELETE FROM Cache WHERE key = ?", (key,))
+
+    def drop_all(self, prefix: str) -> None:
+        """Delete every row under `prefix`."""
+        self._sql("DELETE FROM Cache WHERE key >= ? AND key < ?", (prefix, _end(prefix)))
+
+
+def _end(prefix: str) -> str:
+    return prefix[:-1] + "0"  # "0" follows "/"
+
+
+def _value(key: object, data: bytes | None) -> Any:
+    if data is not None:
+        try:
+            return _json.decode(data)
+        except ValueError:
+            pass
+    log.warning("skipped a row of the store that chatkit did not write: %r", key)
+    return None

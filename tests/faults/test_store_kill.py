@@ -1,0 +1,125 @@
+"""Writers killed with -9 at random moments: what they were told is written is there."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chatkit.stores.disk import DiskStore
+from tests.storing import child, end, line, loaded, message, run
+
+pytestmark = pytest.mark.faults
+
+LIVES = 50
+
+EXTENDS = """
+    await store.append(sys.argv[1], [{"id": "a"}])
+    lease = await store.acquire(sys.argv[1], "a")
+    say("began")
+    for number in range(1_000_000):
+        await store.extend(lease, [{"n": 2 * number}, {"n": 2 * number + 1}])
+        say(number)
+        await asyncio.sleep(float(sys.argv[2]))
+"""
+
+FINALIZES = """
+    say("began")
+    for number in range(1_000_000):
+        id = f"{sys.argv[1]}-{number}"
+        await store.append("trip", [{"id": id}])
+        lease = await store.acquire("trip", id)
+        for segment in range(3):
+            await store.extend(lease, [{"n": segment}])
+        say("extended", id)
+        row = {"id": id, "message": {"metadata": {"status": "complete"}}}
+        await store.finalize(lease, row, header={"last": id})
+        say("ended", id)
+"""
+
+CREATES = """
+    say("began")
+    await store.append("trip", [{"id": "a"}])
+    say("written")
+    await store.close()
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DiskStore]:
+    it = DiskStore(tmp_path / "store")
+    yield it
+    run(it.close())
+
+
+def lived(store: DiskStore, program: str, *arguments: str, seconds: float) -> list[str]:
+    """What a process said before it was killed, `seconds` after it began."""
+    process = child(store, program, *arguments)
+    try:
+        assert line(process) == "began"
+        time.sleep(seconds)
+        process.kill()
+        assert process.stdout is not None
+        return process.stdout.read().split("\n")[:-1]  # without a line that was cut off
+    finally:
+        end(process)
+
+
+@pytest.mark.parametrize("pause", ["0.04", "0"])
+def test_a_killed_writer_leaves_a_clean_prefix_with_all_it_was_told(
+    store: DiskStore, pause: str
+) -> None:
+    for life in range(LIVES // 2):
+        chat = f"chat {life}"
+        said = lived(store, EXTENDS, chat, pause, seconds=random.uniform(0, 0.3))
+        info = run(store.status(chat, "a"))
+        assert info is not None
+        assert (info.state, info.alive) == ("streaming", False)  # at once, not after the lease
+        recovered = run(store.recover(chat, "a"))
+        assert recovered is not None
+        lease, chunks = recovered
+        assert chunks == [{"n": number} for number in range(len(chunks))]
+        assert len(chunks) % 2 == 0
+        assert len(said) <= len(chunks) // 2 <= len(said) + 1
+        run(store.finalize(lease, message("a", "kept", "interrupted")))
+        assert loaded(store, chat).rows == [message("a", "kept", "interrupted")]
+
+
+def test_a_writer_killed_at_the_end_of_its_stream_has_either_the_row_or_the_segments(
+    store: DiskStore,
+) -> None:
+    for life in range(20):
+        said = lived(store, FINALIZES, str(life), seconds=random.uniform(0.01, 0.15))
+        found = run(store.load("trip"))
+        rows = {row["id"]: row for row in found.rows} if found is not None else {}
+        for told in said:
+            what, row_id = told.split()
+            info = run(store.status("trip", row_id))
+            segments = run(store.segments("trip", row_id))
+            assert info is not None
+            if "message" in rows[row_id]:
+                assert (info.state, segments) == ("complete", [])
+            else:
+                assert what == "extended"
+                assert (info.state, info.alive) == ("streaming", False)
+                assert segments == [[{"n": 0}], [{"n": 1}], [{"n": 2}]]
+    assert loaded(store).header["last"] in rows
+
+
+def test_a_store_whose_maker_was_killed_opens(tmp_path: Path) -> None:
+    for life in range(20):
+        store = DiskStore(tmp_path / str(life))
+        said = lived(store, CREATES, seconds=random.uniform(0, 0.04))
+        found = run(store.load("trip"))
+        assert found is None or [row["id"] for row in found.rows] == ["a"]
+        assert found is not None or said == []
+        run(store.append("trip", [message("b")]))
+        assert loaded(store).rows[-1] == message("b")
+        run(store.close())
+        assert sorted(entry.name for entry in (tmp_path / str(life)).iterdir()) == [
+            ".gitignore",
+            "cache.db",
+        ]

@@ -1,0 +1,218 @@
+"""Streams in the disk store: who may write one, and who takes it over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatkit.errors import Fenced
+from chatkit.stores import _owner
+from chatkit.stores.disk import DiskStore
+from tests.storing import child, end, eventually, ids, line, loaded, message, run, tell
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DiskStore]:
+    it = DiskStore(tmp_path / "store")
+    yield it
+    run(it.close())
+
+
+def test_a_stream_is_followed_segment_by_segment(store: DiskStore) -> None:
+    async def stream() -> None:
+        await store.append("trip", [message("a", "", "streaming")])
+        lease = await store.acquire("trip", "a")
+        assert lease is not None
+        for number in range(12):
+            await store.extend(lease, [{"n": number}])
+        assert await store.segments("trip", "a", 10) == [[{"n": 10}], [{"n": 11}]]
+        assert await store.segments("trip", "a", 12) == []
+        info = await store.status("trip", "a")
+        assert info is not None
+        assert (info.state, info.alive, info.segments) == ("streaming", True, 12)
+        assert info.owner["pid"] == os.getpid()
+
+    run(stream())
+
+
+def test_the_end_of_a_stream_puts_the_row_in_the_place_of_its_segments(store: DiskStore) -> None:
+    async def stream() -> None:
+        await store.append("trip", [message("a", "", "streaming"), message("b")])
+        lease = await store.acquire("trip", "a")
+        assert lease is not None
+        await store.extend(lease, [{"n": 1}])
+        await store.finalize(lease, message("a", "done"), header={"usage": 7})
+        info = await store.status("trip", "a")
+        assert info is not None
+        assert (info.state, info.alive, info.segments) == ("complete", False, 0)
+        assert await store.segments("trip", "a") == []
+        for late in (
+            store.extend(lease, []),
+            store.beat(lease),
+            store.finalize(lease, {"id": "a"}),
+        ):
+            with pytest.raises(Fenced):
+                await late
+
+    run(stream())
+    assert loaded(store).rows == [message("a", "done"), message("b")]
+    assert loaded(store).header["usage"] == 7
+
+
+def test_a_row_without_a_stream_has_no_status_and_nothing_to_recover(store: DiskStore) -> None:
+    run(store.append("trip", [message("a")]))
+    assert run(store.status("trip", "a")) is None
+    assert run(store.recover("trip", "a")) is None
+
+
+def test_an_ended_stream_is_not_recovered_and_may_be_begun_again(store: DiskStore) -> None:
+    async def again() -> None:
+        first = await store.acquire("trip", "a")
+        assert first is not None
+        await store.finalize(first, message("a", "one"))
+        assert await store.recover("trip", "a") is None
+        second = await store.acquire("trip", "a")
+        assert second is not None
+        assert second.epoch > first.epoch + 1
+        await store.extend(second, [{"n": 1}])
+        with pytest.raises(Fenced):
+            await store.extend(first, [{"n": 2}])
+
+    run(again())
+
+
+def test_a_deleted_chat_fences_whoever_still_writes_it(store: DiskStore) -> None:
+    lease = run(store.acquire("trip", "a"))
+    assert lease is not None
+    run(store.delete("trip"))
+    with pytest.raises(Fenced, match="deleted"):
+        run(store.extend(lease, [{"n": 1}]))
+    with pytest.raises(Fenced, match="deleted"):
+        run(store.finalize(lease, message("a")))
+    assert run(store.load("trip")) is None
+
+
+def test_only_one_of_two_processes_writes_a_stream(store: DiskStore) -> None:
+    other = child(
+        store,
+        """
+        await store.append("trip", [{"id": "a"}])
+        lease = await store.acquire("trip", "a")
+        await store.extend(lease, [{"n": 1}])
+        say("began")
+        sys.stdin.readline()
+        """,
+    )
+    try:
+        assert line(other) == "began"
+        assert run(store.acquire("trip", "a")) is None
+        assert run(store.recover("trip", "a")) is None
+        info = run(store.status("trip", "a"))
+        assert info is not None
+        assert info.alive
+        assert info.owner["pid"] == other.pid
+        other.kill()
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)  # dead, but not buried yet
+        info = run(store.status("trip", "a"))
+        assert info is not None
+        assert not info.alive
+        recovered = run(store.recover("trip", "a"))
+        assert recovered is not None
+        assert recovered[1] == [{"n": 1}]
+        run(store.finalize(recovered[0], message("a", "1", "interrupted")))
+    finally:
+        end(other)
+    info = run(store.status("trip", "a"))
+    assert info is not None
+    assert info.state == "interrupted"
+
+
+def test_a_suspended_writer_that_wakes_up_is_fenced(
+    store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_owner, "LEASE", 0.2)
+    other = child(
+        store,
+        """
+        lease = await store.acquire("trip", "a")
+        await store.extend(lease, [{"n": 1}])
+        say("began")
+        sys.stdin.readline()
+        try:
+            await store.extend(lease, [{"n": 2}])
+        except Fenced:
+            say("fenced")
+        """,
+    )
+    try:
+        assert line(other) == "began"
+        other.send_signal(signal.SIGSTOP)
+        recovered = eventually(lambda: run(store.recover("trip", "a")))
+        other.send_signal(signal.SIGCONT)
+        tell(other)
+        assert line(other) == "fenced"
+    finally:
+        end(other)
+    assert recovered[1] == [{"n": 1}]
+    assert run(store.segments("trip", "a")) == [[{"n": 1}]]
+
+
+def test_a_beat_keeps_a_silent_stream_alive(
+    store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = run(store.acquire("trip", "a"))
+    assert lease is not None
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 60)
+    info = run(store.status("trip", "a"))
+    assert info is not None
+    assert not info.alive  # this process lives, but the task that wrote does not
+    run(store.beat(lease))
+    info = run(store.status("trip", "a"))
+    assert info is not None
+    assert info.alive
+
+
+@pytest.mark.parametrize(
+    ("change", "alive"),
+    [
+        ({}, True),
+        ({"started": "1"}, False),  # the process id was used again
+        ({"pid": 2**22 + 1}, False),  # no process has this id
+        ({"boot": "another", "pid": 2**22 + 1}, True),  # another machine: the heartbeat decides
+        ({"namespace": "another", "pid": 2**22 + 1}, True),  # another container
+        ({"pid": "../self"}, True),
+    ],
+)
+def test_an_owner_is_gone_only_if_that_is_certain(change: dict[str, Any], alive: bool) -> None:
+    owner = {**_owner.this_process(), **change}
+    assert _owner.is_alive(owner, 100.0, 101.0) is alive
+    assert not _owner.is_alive(owner, 100.0, 106.0)
+
+
+def test_two_processes_append_to_one_chat_without_losing_a_row(store: DiskStore) -> None:
+    body = """
+        say("ready")
+        sys.stdin.readline()
+        for number in range(100):
+            await store.append("trip", [{"id": f"%d-{number}"}], header={"%d": number})
+        say("done")
+        """
+    others = [child(store, body % (who, who)) for who in (1, 2)]
+    try:
+        assert [line(other) for other in others] == ["ready", "ready"]
+        for other in others:
+            tell(other)
+        assert [line(other) for other in others] == ["done", "done"]
+    finally:
+        for other in others:
+            end(other)
+    assert len(ids(store)) == 200
+    header = loaded(store).header
+    assert (header["1"], header["2"]) == (99, 99)

@@ -1,0 +1,189 @@
+"""The I/O thread of a store: one transaction for many writes, cancelled tasks, forks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatkit.errors import Fenced
+from chatkit.stores import _database
+from chatkit.stores.disk import DiskStore
+from tests.storing import ids, message, run, sql
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DiskStore]:
+    it = DiskStore(tmp_path / "store")
+    yield it
+    run(it.close())
+
+
+@asynccontextmanager
+async def held(store: DiskStore) -> AsyncIterator[None]:
+    """The I/O thread does nothing inside: whatever is written there queues up."""
+    begun, over = threading.Event(), threading.Event()
+
+    def wait(rows: object) -> None:
+        begun.set()
+        over.wait(30)
+
+    busy = asyncio.create_task(store._io.read(wait))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    yield
+    await asyncio.sleep(0)  # the tasks that were created get to queue their writes
+    over.set()
+    await busy
+
+
+def test_writes_that_come_together_are_one_transaction(
+    store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    transaction = _database.Database.transaction
+
+    def counted(self: _database.Database) -> Any:
+        begun.append(1)
+        return transaction(self)
+
+    monkeypatch.setattr(_database.Database, "transaction", counted)
+
+    async def many() -> None:
+        leases = [await store.acquire("trip", str(number)) for number in range(200)]
+        begun.clear()
+        async with held(store):
+            tasks = [asyncio.create_task(store.extend(lease, [{}])) for lease in leases if lease]
+        await asyncio.gather(*tasks)
+        assert len(tasks) == 200
+
+    run(many())
+    assert len(begun) == 1
+
+
+def test_one_fenced_write_fails_alone(store: DiskStore) -> None:
+    async def together() -> list[object]:
+        good = await store.acquire("trip", "good")
+        bad = await store.acquire("trip", "bad")
+        assert good is not None
+        assert bad is not None
+        await store.finalize(bad, message("bad"))
+        writes = (
+            store.append("trip", [message("before")]),
+            store.extend(bad, [{"n": 1}]),
+            store.extend(good, [{"n": 1}]),
+        )
+        async with held(store):
+            tasks = [asyncio.create_task(write) for write in writes]
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    first, second, third = run(together())
+    assert first is None
+    assert isinstance(second, Fenced)
+    assert third is None
+    assert ids(store) == ["bad", "before"]
+    assert run(store.segments("trip", "good")) == [[{"n": 1}]]
+    assert run(store.segments("trip", "bad")) == []
+
+
+def test_a_cancelled_task_takes_back_nothing_it_has_queued(store: DiskStore) -> None:
+    async def cancel_the_first() -> None:
+        async with held(store):
+            first, second = (
+                asyncio.create_task(store.append("trip", [message(name)])) for name in "ab"
+            )
+            await asyncio.sleep(0)
+            first.cancel()
+        await second
+        assert first.cancelled()
+
+    run(cancel_the_first())
+    assert ids(store) == ["a", "b"]
+
+
+def test_a_loop_that_is_gone_takes_nobody_elses_results_along(store: DiskStore) -> None:
+    async def leave_a_write_behind() -> None:
+        async with held(store):
+            gone = asyncio.new_event_loop()
+            task = gone.create_task(store.append("trip", [message("a")]))
+            await asyncio.to_thread(gone.run_until_complete, asyncio.sleep(0))
+            task.cancel()
+            await asyncio.to_thread(gone.run_until_complete, asyncio.wait([task]))
+            gone.close()
+
+    run(leave_a_write_behind())
+    run(store.append("trip", [message("b")]))
+    assert ids(store) == ["a", "b"]
+
+
+def test_a_mistake_in_one_write_is_undone_and_told(store: DiskStore) -> None:
+    def wrong(rows: Any) -> None:
+        rows.put("m/trip/x", b"{}")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(store._io.write(wrong))
+    run(store.append("trip", [message("a")]))
+    assert ids(store) == ["a"]
+
+
+def test_a_closed_store_opens_again(store: DiskStore) -> None:
+    run(store.close())
+    run(store.append("trip", [message("a")]))
+    run(store.close())
+    run(store.close())
+    assert ids(store) == ["a"]
+
+
+def test_a_closed_store_has_no_file_open(store: DiskStore) -> None:
+    run(store.append("trip", [message("a")]))
+    run(store.close())
+    open_files = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.exists()]
+    assert not [name for name in open_files if name.startswith(store.location)]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_parent_and_forked_children_go_on_writing(store: DiskStore) -> None:
+    stop = threading.Event()
+    written: list[int] = []
+
+    async def write_all_the_time() -> None:
+        while not stop.is_set():
+            await store.append("parent", [message(str(len(written)))])
+            written.append(1)
+
+    run(store.append("child", []))
+    writer = threading.Thread(target=lambda: run(write_all_the_time()))
+    writer.start()
+    try:
+        for number in range(20):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    run(store.append("child", [message(str(number))]))
+                finally:
+                    os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+    finally:
+        stop.set()
+        writer.join()
+    assert ids(store, "child") == [str(number) for number in range(20)]
+    assert ids(store, "parent") == [str(number) for number in range(len(written))]
+    assert sql(Path(store.location) / "cache.db", "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_happens_with_no_database_open(store: DiskStore) -> None:
+    run(store.append("trip", [message("a")]))
+    pid = os.fork()
+    if pid == 0:
+        names = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.exists()]
+        os._exit(any(name.startswith(store.location) for name in names))
+    assert os.waitpid(pid, 0)[1] == 0
+    assert ids(store) == ["a"]
