@@ -1,0 +1,68 @@
+"""Where chatkit runs: what a script, a console and a notebook do differently.
+
+`current()` is a plain script's host until `chatkit.notebook` puts its own in place. Nothing
+here knows IPython; the host is how the modules below the notebook ask it things.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+
+class Position(NamedTuple):
+    """Where in the user's code a send stands."""
+
+    cell: str | None  # the cell's own id; None where there is none (a script, a headless run)
+    execution: str  # changes each time a cell runs
+
+
+class Host(Protocol):
+    """What surrounds this process."""
+
+    attended: bool  # somebody is there to come back: a cell may end before its replies do
+
+    def position(self) -> Position:
+        """Where the code that runs now stands."""
+
+    def show(self, reply: Any, *, into: Any = None) -> None:
+        """Show a reply where the code that runs now shows things, or in a widget."""
+
+    def display(self, reply: Any) -> None:
+        """The value of a cell is a reply: show it, unless this cell shows it already."""
+
+    def warn(self, text: str) -> None:
+        """Tell the user something that must not be missed."""
+
+
+class Script:
+    """A script or a plain console: nothing is shown, and the process waits for its replies."""
+
+    attended = False
+
+    def position(self) -> Position:
+        return Position(None, "script")
+
+    def show(self, reply: Any, *, into: Any = None) -> None:
+        """A script prints what it wants to."""
+
+    def display(self, reply: Any) -> None:
+        print(repr(reply))
+
+    def warn(self, text: str) -> None:
+        import warnings
+
+        warnings.warn(text, stacklevel=3)
+
+
+_current: Host = Script()
+
+
+def current() -> Host:
+    """The host of this process."""
+    return _current
+
+
+def use(host: Host) -> None:
+    """Put another host in place."""
+    global _current
+    _current = host

@@ -1,0 +1,245 @@
+"""The one owner of an answer: its connection, its message and its writes.
+
+It reads the provider as fast as somebody wants it, reduces what arrives into the feed, writes
+it to the store if there is one, and says how it ended: `complete` only where the provider's
+own terminal mark was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from chatkit.chunks import Abort, Chunk, Error, Start, StartStep
+from chatkit.engine import Engine, Running
+from chatkit.errors import ChatkitError, StreamCut, describe
+from chatkit.feed import Feed
+from chatkit.journal import Journal
+from chatkit.messages import Message, Status, Usage
+from chatkit.model_messages import to_model_messages
+from chatkit.providers import Decoder, Model
+from chatkit.reducer import settled
+
+logger = logging.getLogger("chatkit")
+Outcome = Literal["complete", "stopped", "interrupted", "error"]
+
+
+class FinishEvent(msgspec.Struct, frozen=True):
+    """What `on_finish` is given: how an answer ended, after its final write.
+
+    `messages` is the conversation with this answer at its end.
+    """
+
+    outcome: Outcome
+    finish_reason: str | None
+    usage: Usage | None
+    message: Message
+    messages: list[Message]
+    is_continuation: bool = False
+    error: Exception | None = None
+
+
+OnFinish = Callable[[FinishEvent], Any]
+OnChunk = Callable[[Chunk], Any]
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What is asked: everything a producer needs to know."""
+
+    model: Model
+    messages: Callable[[], Sequence[Message]]  # called when it is this ask's turn
+    options: Mapping[str, Any] = {}
+    on_chunk: OnChunk | None = None
+    on_finish: OnFinish | None = None
+
+
+class Producer(Running):
+    """Asks, and sees one answer through to its end."""
+
+    def __init__(
+        self, feed: Feed, ask: Ask, engine: Engine, journal: Journal | None = None
+    ) -> None:
+        self.feed = feed
+        self._ask = ask
+        self._engine = engine
+        self._journal = journal
+        self._decoder: Decoder = ask.model.decoder()
+        self._received: list[bytes] = []
+        self._halt: Status | None = None  # why it was told to end
+        self._began = time.monotonic()
+        self._task: asyncio.Task[None] | None = None
+        self._on_chunk = ask.on_chunk
+
+    def start(self, after: Feed | None = None) -> None:
+        """Begin, once the answer before this one has ended. On the engine's loop."""
+        self._engine.running.add(self)
+        self._task = self._engine.loop.create_task(self._run(after))
+
+    def stop(self) -> None:
+        """Somebody said stop: the connection is closed, what arrived is kept."""
+        self._end_early("stopped")
+
+    def interrupt(self) -> None:
+        """The process ends: what arrived is kept."""
+        self._end_early("interrupted")
+
+    @property
+    def unattended(self) -> bool:
+        return self.feed.draining and not self.feed.done.done()
+
+    async def ended(self) -> None:
+        await asyncio.wrap_future(self.feed.done)
+
+    def _end_early(self, status: Status) -> None:
+        if self._task is not None and self._halt is None:
+            self._halt = status
+            if not self.feed.ended:
+                self._task.cancel()
+            elif self._journal is not None:
+                self._journal.give_up()
+
+    async def _run(self, after: Feed | None) -> None:
+        status, error = await self._answer(after)
+        try:
+            await self._finish(self._final(status, error), error)
+        finally:
+            self.feed.done.set_result(None)
+            if self._journal is not None:
+                await self._journal.settle()
+            self._engine.running.discard(self)
+
+    async def _answer(self, after: Feed | None) -> tuple[Status, Exception | None]:
+        """How it ended, and why. Every foreign way to end becomes one of four here."""
+        try:
+            await self._read(after)
+        except asyncio.CancelledError:
+            return self._halted()
+        except StreamCut as cut:
+            return self._cut(cut)
+        except ChatkitError as refused:
+            return "error", refused
+        except Exception as defect:
+            logger.exception("reading %s failed", self._ask.model.id)
+            return "error", defect
+        return self._cut(StreamCut(f"{self._ask.model.id} ended its stream before its answer"))
+
+    def _halted(self) -> tuple[Status, Exception | None]:
+        """Told to end; but what had been said to its end is complete."""
+        status, error = self._cut(StreamCut("it was told to end"))
+        return (status, error) if status != "interrupted" else (self._halt or status, None)
+
+    def _cut(self, cut: StreamCut) -> tuple[Status, Exception | None]:
+        """The body is over, cleanly or not: what the decoder has seen decides."""
+        self._digest()
+        self._publish(self._decoder.close())
+        if self._decoder.error is not None:
+            return "error", self._decoder.error
+        return ("complete", None) if self._decoder.finished else ("interrupted", cut)
+
+    async def _read(self, after: Feed | None) -> None:
+        if self._journal is not None:
+            await self._journal.prepare(self.feed.message().id)
+        if after is not None:
+            await after.until_end()
+        await self.feed.wanted()
+        messages = self._ask.messages()
+        request = self._ask.model.request(to_model_messages(messages), self._ask.options)
+        started = self.feed.message().replace(status="streaming", created_at=datetime.now(UTC))
+        self.feed.begin(started)
+        self._began = time.monotonic()
+        transport = self._engine.transport
+        async with transport.open(self._ask.model, request, self.feed.say) as body:
+            self._publish([Start(message_id=started.id), StartStep()])
+            async for data in body:
+                self._take(data)
+                if not self.feed.draining:
+                    await asyncio.sleep(0)  # let `_digest` show what came, then wait to be asked
+                    await self.feed.wanted()
+                if self._decoder.error is not None:
+                    return
+
+    def _take(self, data: bytes) -> None:
+        """Hold what came; everything of one wake-up of the loop is digested at once."""
+        if not self._received:
+            self._engine.loop.call_soon(self._digest)
+        self._received.append(data)
+
+    def _digest(self) -> None:
+        data = b"".join(self._received)
+        self._received.clear()
+        if data:
+            self._publish(self._decoder.feed(data))
+
+    def _publish(self, chunks: list[Chunk]) -> None:
+        if not chunks:
+            return
+        if self.feed.note:
+            self.feed.say("")
+        self.feed.publish(chunks)
+        if self._journal is not None:
+            self._journal.touch()
+        if self._on_chunk is not None:
+            self._tell(chunks)
+
+    def _tell(self, chunks: list[Chunk]) -> None:
+        try:
+            for chunk in chunks:
+                assert self._on_chunk is not None
+                self._on_chunk(chunk)
+        except Exception as error:
+            self._on_chunk = None
+            self.feed.warn(f"on_chunk raised {error!r} and is not called again; the answer goes on")
+
+    def _final(self, status: Status, error: Exception | None) -> Message:
+        if status == "stopped":
+            self.feed.publish([Abort("stopped")])
+        elif status == "error" and self._decoder.error is None:
+            self.feed.publish([Error(str(error))])
+        message = settled(self.feed.message(), status)
+        metadata = {**message.metadata, "seconds": round(time.monotonic() - self._began, 3)}
+        if error is not None:
+            metadata["error"] = describe(error)
+        return message.replace(metadata=metadata)
+
+    async def _finish(self, message: Message, error: Exception | None) -> None:
+        if self._journal is not None:
+            await self._journal.close(message)
+        self.feed.end(message, error)
+        if self._ask.on_finish is not None:
+            await self._call_on_finish(self._ask.on_finish, message, error)
+
+    async def _call_on_finish(
+        self, on_finish: OnFinish, message: Message, error: Exception | None
+    ) -> None:
+        event = FinishEvent(
+            outcome=message.status,  # type: ignore[arg-type]  # one of the four that end
+            finish_reason=message.metadata.get("finishReason"),
+            usage=message.usage,
+            message=message,
+            messages=[*self._ask.messages(), message],
+            error=error,
+        )
+        try:
+            result = await _in_thread(on_finish, event)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as failure:
+            self.feed.warn(f"on_finish raised {failure!r}; the answer is kept all the same")
+
+
+async def _in_thread(function: Callable[[Any], Any], value: Any) -> Any:
+    """Call it off the loop, so that a slow callback slows no stream; in place at exit."""
+    loop = asyncio.get_running_loop()
+    try:
+        result = loop.run_in_executor(None, contextvars.copy_context().run, function, value)
+    except RuntimeError:  # the interpreter takes no more work for threads
+        return function(value)
+    return await result

@@ -1,0 +1,234 @@
+"""One answer as it arrives: `Reply`, and `stream_text`, an answer without a conversation."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from chatkit import engine as engines
+from chatkit import host
+from chatkit.chunks import Chunk, TextDelta
+from chatkit.errors import ConfigError
+from chatkit.feed import Feed
+from chatkit.messages import Message, Status, Usage, as_messages
+from chatkit.producer import Ask, OnChunk, OnFinish, Producer
+from chatkit.providers import Model, get_model
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+def new_id() -> str:
+    """A message id, as the AI SDK makes them: 16 letters and digits."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(16))
+
+
+class Stoppable(Protocol):
+    """Who writes an answer: this process's producer, or a stand-in for another's."""
+
+    def stop(self) -> None: ...
+
+
+class Conversation(Protocol):
+    """What a reply asks of the conversation it belongs to."""
+
+    def regenerate(self, message: Message) -> Reply: ...
+
+
+class Reply:
+    """One answer, whoever produces it: read it, wait for it, stop it; displayed, it is live.
+
+    Iterating replays it from the first chunk, then follows; any number of readers may.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        producer: Stoppable | None = None,
+        conversation: Conversation | None = None,
+    ) -> None:
+        self.feed = feed
+        self._producer = producer
+        self._conversation = conversation
+
+    # -- what it says so far --
+
+    @property
+    def message(self) -> Message:
+        """The message so far."""
+        return self.feed.message()
+
+    @property
+    def id(self) -> str:
+        """The id of its message: minted before anything was asked."""
+        return self.message.id
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return self.message.text
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought so far, as far as the provider shows it."""
+        return self.message.reasoning
+
+    @property
+    def status(self) -> Status:
+        """`queued | streaming | complete | stopped | interrupted | error`."""
+        return self.feed.status
+
+    @property
+    def finish_reason(self) -> str | None:
+        """`stop | length | content-filter | tool-calls | error | other`, None until known."""
+        reason: str | None = self.message.metadata.get("finishReason")
+        return reason
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens, None where the provider has not said."""
+        return self.message.usage
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it ended in `error` or `interrupted`, None otherwise."""
+        return self.feed.error
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong beside the answer: a callback that raised, a store that is full."""
+        return list(self.feed.warnings)
+
+    # -- reading --
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return self._chunks()
+
+    def __iter__(self) -> Iterator[Chunk]:
+        cursor, engine = self.feed.cursor(), self.feed.engine
+        while chunks := engine.run(cursor.read()):
+            yield from chunks
+
+    def deltas(self) -> Deltas:
+        """The text only, in pieces: `for` and `async for`."""
+        return Deltas(self)
+
+    async def _chunks(self) -> AsyncIterator[Chunk]:
+        cursor, engine = self.feed.cursor(), self.feed.engine
+        while chunks := await engines.join(engine.submit(cursor.read())):
+            for chunk in chunks:
+                yield chunk
+
+    # -- going on, waiting, ending --
+
+    def consume(self) -> Reply:
+        """Let the engine read it to its end, whether or not anybody looks."""
+        self.feed.engine.call(self.feed.drain)
+        return self
+
+    def wait(self, timeout: float | None = None, *, pump: bool = False) -> Reply:
+        """Block until it has ended; an interrupt ends the wait, never the answer.
+
+        With `pump`, the kernel's own event loop goes on meanwhile. Raises TimeoutError after
+        `timeout` seconds.
+        """
+        self.consume()
+        if pump:
+            engines.pump(self.feed.done)
+        else:
+            engines.wait(self.feed.done, timeout)
+        return self
+
+    def __await__(self) -> Generator[Any, None, Reply]:
+        return self._ended().__await__()
+
+    async def _ended(self) -> Reply:
+        self.consume()
+        await engines.join(self.feed.done)
+        return self
+
+    def stop(self) -> Reply:
+        """Stop the model; what has arrived is kept. An answer that has ended stays as it is."""
+        if self._producer is not None:
+            self.feed.engine.call(self._producer.stop)
+        return self
+
+    def detach(self) -> Reply:
+        """Leave it; it goes on to its end by itself."""
+        return self.consume()
+
+    def regenerate(self) -> Reply:
+        """Ask again: another answer beside this one. Raises ConfigError outside a chat."""
+        if self._conversation is None:
+            raise ConfigError("only an answer in a Chat can be regenerated: call stream_text again")
+        return self._conversation.regenerate(self.message)
+
+    def resume(self) -> Reply:
+        """Go on with an answer that was cut off: the live one if it runs, else ask beside it."""
+        if not self.feed.ended or self.status == "complete":
+            return self.consume()
+        return self.regenerate()
+
+    # -- showing --
+
+    def show(self, into: Any = None) -> Reply:
+        """Show it here, live; or in `into`, an `ipywidgets.Output` or box of one's own."""
+        self.consume()
+        host.current().show(self, into=into)
+        return self
+
+    def _ipython_display_(self) -> None:
+        self.consume()
+        host.current().display(self)
+
+    def __repr__(self) -> str:
+        text = self.text
+        shown = text if len(text) <= 60 else text[:57] + "..."
+        return f"<Reply {self.status} {shown!r}>"
+
+
+class Deltas:
+    """The text of a reply in pieces, from the start."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def __iter__(self) -> Iterator[str]:
+        return (chunk.delta for chunk in self._reply if isinstance(chunk, TextDelta))
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        async for chunk in self._reply:
+            if isinstance(chunk, TextDelta):
+                yield chunk.delta
+
+
+def stream_text(
+    model: str | Model | None,
+    messages: str | Iterable[Message | Mapping[str, Any]],
+    *,
+    system: str | None = None,
+    on_chunk: OnChunk | None = None,
+    on_finish: OnFinish | None = None,
+    **options: Any,
+) -> Reply:
+    """One answer without a conversation; nothing is requested until it is read or consumed.
+
+    `messages`: text, Messages, UIMessages of the AI SDK, or `{"role", "content"}` dicts.
+    `on_chunk(chunk)` is called on the engine's thread: be quick. `on_finish(event)` is called
+    once, with a `FinishEvent`. `options` go to the model.
+
+    Raises ConfigError (an unknown model or option, no key) and MessageError, before anything
+    is sent. What goes wrong later is the reply's `status` and `error`.
+    """
+    asked, prompt = get_model(model), as_messages(messages)
+    asked.check(options)
+    if system is not None:
+        prompt = [*as_messages([{"role": "system", "content": system}]), *prompt]
+    ask = Ask(asked, lambda: prompt, options, on_chunk, on_finish)
+    engine = engines.get_engine()
+    message = Message(id=new_id(), role="assistant", status="queued", metadata={"model": asked.id})
+    feed = Feed(message, engine)
+    producer = Producer(feed, ask, engine)
+    feed.when_wanted(producer.start)
+    return Reply(feed, producer)

@@ -1,0 +1,92 @@
+"""The background loop: waits that can be interrupted, ticks that come together, nesting."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+
+import pytest
+
+from chatkit.engine import get_engine, join, pump, wait
+
+
+def test_work_runs_on_one_thread_that_is_not_ours() -> None:
+    async def where() -> int:
+        return threading.get_ident()
+
+    engine = get_engine()
+    assert engine.run(where()) == engine.run(where()) != threading.get_ident()
+
+
+def test_waiting_for_the_engine_on_its_own_thread_is_refused_not_a_deadlock() -> None:
+    engine = get_engine()
+
+    async def inside() -> None:
+        engine.run(asyncio.sleep(0))
+
+    with pytest.raises(RuntimeError, match="own thread"):
+        engine.run(inside())
+
+
+def test_everybody_who_asked_is_called_back_in_the_same_tick() -> None:
+    engine = get_engine()
+    order: list[str] = []
+    done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def ask() -> None:
+        for name in "abc":
+            engine.ticker.soon(lambda name=name: order.append(name))  # type: ignore[misc]
+        engine.ticker.soon(lambda: done.set_result(None))
+        assert order == []
+
+    engine.call(ask)
+    wait(done, timeout=10)
+    assert order == ["a", "b", "c"]
+
+
+def test_a_wait_ends_at_its_timeout_and_leaves_the_work_alone() -> None:
+    future: concurrent.futures.Future[int] = concurrent.futures.Future()
+    with pytest.raises(TimeoutError):
+        wait(future, timeout=0.05)
+    future.set_result(3)
+    assert wait(future) == 3
+
+
+def test_a_cancelled_join_leaves_the_future_alone() -> None:
+    future: concurrent.futures.Future[int] = concurrent.futures.Future()
+
+    async def cancel() -> None:
+        task = asyncio.ensure_future(join(future))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert not future.cancelled()
+
+
+def test_pump_lets_the_callers_own_loop_go_on() -> None:
+    future: concurrent.futures.Future[str] = concurrent.futures.Future()
+
+    async def cell() -> str:
+        async def other_task() -> None:
+            future.set_result("done by a task of this very loop")
+
+        other = asyncio.ensure_future(other_task())
+        result = pump(future)
+        await other
+        return result
+
+    loop = asyncio.new_event_loop()
+    try:
+        assert loop.run_until_complete(cell()) == "done by a task of this very loop"
+    finally:
+        loop.close()
+
+
+def test_pump_without_a_loop_is_a_plain_wait() -> None:
+    future: concurrent.futures.Future[int] = concurrent.futures.Future()
+    threading.Timer(0.05, future.set_result, [5]).start()
+    assert pump(future) == 5
