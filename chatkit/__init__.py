@@ -1,1 +1,105 @@
-"""Ask language models from a notebook; an answer is never lost and never asked for twice."""
+"""Ask language models from a notebook; an answer is never lost and never asked for twice.
+
+    from chatkit import Chat
+
+    chat = Chat("trip", model="anthropic/claude-sonnet-5-5", system="Be brief.")
+    chat.send("Three days in Lisbon?")
+
+Importing it loads nothing heavy: httpx, diskcache and the widgets come with their first use.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from chatkit.chat import Chat, ChatInfo, chats
+from chatkit.errors import (
+    AuthError,
+    BadChatId,
+    ChatkitError,
+    ConfigError,
+    ConnectionFailed,
+    Fenced,
+    LocalModelError,
+    MessageError,
+    MissingKey,
+    NotFound,
+    ProviderError,
+    RateLimited,
+    ServerError,
+    StoreError,
+    StreamCut,
+    StreamFailed,
+    TooLarge,
+    UnknownModel,
+    UnknownOption,
+)
+from chatkit.messages import (
+    CustomPart,
+    DataPart,
+    FilePart,
+    Message,
+    ReasoningFilePart,
+    ReasoningPart,
+    SourceDocumentPart,
+    SourceUrlPart,
+    SteeringPart,
+    StepPart,
+    TextPart,
+    ToolPart,
+    UnknownPart,
+    Usage,
+)
+from chatkit.producer import FinishEvent
+from chatkit.providers import get_model
+from chatkit.replies import Reply, stream_text
+from chatkit.stores import open_store
+
+__all__ = [
+    "AuthError",
+    "BadChatId",
+    "Chat",
+    "ChatInfo",
+    "ChatkitError",
+    "ConfigError",
+    "ConnectionFailed",
+    "CustomPart",
+    "DataPart",
+    "Fenced",
+    "FilePart",
+    "FinishEvent",
+    "LocalModelError",
+    "Message",
+    "MessageError",
+    "MissingKey",
+    "NotFound",
+    "ProviderError",
+    "RateLimited",
+    "ReasoningFilePart",
+    "ReasoningPart",
+    "Reply",
+    "ServerError",
+    "SourceDocumentPart",
+    "SourceUrlPart",
+    "SteeringPart",
+    "StepPart",
+    "StoreError",
+    "StreamCut",
+    "StreamFailed",
+    "TextPart",
+    "TooLarge",
+    "ToolPart",
+    "UnknownModel",
+    "UnknownOption",
+    "UnknownPart",
+    "Usage",
+    "chats",
+    "get_model",
+    "open_store",
+    "stream_text",
+]
+
+if "IPython" in sys.modules:  # a kernel or console runs: replies can show themselves
+    from chatkit.notebook import attach
+
+    attach()

@@ -1,0 +1,346 @@
+"""`Chat`: a conversation that restores itself, and `chats`, the list of what is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from chatkit import engine as engines
+from chatkit import host
+from chatkit.conversation import Settings, conversation
+from chatkit.errors import BadChatId, MessageError
+from chatkit.messages import ENDED, Message, Usage, as_messages, part_to_json
+from chatkit.providers import Model, get_model
+from chatkit.replies import Reply, new_id
+from chatkit.stores import Store, open_store
+from chatkit.tree import Node, Place, Tree
+
+ChatStatus = Literal["ready", "submitted", "streaming", "error"]
+Content = str | Sequence[Any]
+
+
+class Chat:
+    """A conversation by name: restored if it is stored, kept as it grows.
+
+    `model` is `"provider/name"` or what `get_model` returns; by default the one the chat was
+    last asked with, else `$CHATKIT_MODEL`, else the embedded model. `store` is a path or a
+    store; by default `$CHATKIT_STORE`, else `.chatkit` in the working directory. `options` go
+    to the model with each request.
+
+    Raises BadChatId, UnknownModel, UnknownOption, and StoreError where the store cannot be read.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        model: str | Model | None = None,
+        system: str | None = None,
+        store: str | os.PathLike[str] | Store | None = None,
+        **options: Any,
+    ) -> None:
+        self.id = _checked_id(id)
+        self.store = open_store(store)
+        self._conversation = conversation(self.store, id)
+        header = self._conversation.header
+        self.model = get_model(model or header.get("model"))
+        self.system = system if system is not None else header.get("system")
+        self.options = options
+        self.model.check_options(options)  # stored answers are shown without a key
+        self._session = _Session()
+        self._conversation.settings = self._settings({})
+
+    # -- asking --
+
+    def send(self, content: Content, *, fresh: bool = False, **options: Any) -> Reply:
+        """Ask, and return at once; the answer streams into this cell, after those before it.
+
+        The same send in the same cell finds its own answer again; a changed one forks the
+        conversation there; `fresh` asks for another answer beside the first.
+
+        Raises ConfigError and MessageError before anything is sent.
+        """
+        settings = self._settings(options)
+        settings.model.check_options(settings.options)
+        message = _user_message(content)
+        print_ = _fingerprint(message, settings)
+        with self._conversation.lock:
+            self._conversation.settings = settings
+            anchor = self._conversation.anchor(host.current().position())
+            place = self._session.place(self._tree, anchor, print_)
+            if place.turn is None:
+                settings.model.check(settings.options)
+            turn = place.turn or self._new_turn(message, place.parent, anchor, print_)
+            self._claim(turn, anchor)
+            reply = self._answer(turn, settings, fresh)
+        host.current().show(reply)
+        return reply
+
+    def ask(self, content: Content, *, fresh: bool = False, **options: Any) -> Reply:
+        """`send`, and wait for the answer."""
+        return self.send(content, fresh=fresh, **options).wait()
+
+    def regenerate(self, message: Message | str | None = None) -> Reply:
+        """Another answer beside `message` (the last answer), which becomes the active one."""
+        node = self._node(message) if message is not None else self._last("assistant")
+        reply = self._conversation.regenerate(node.message)
+        host.current().show(reply)
+        return reply
+
+    def edit(self, message: Message | str, content: Content) -> Reply:
+        """Say something else at the place of a user message: the conversation forks there.
+
+        What was said there before stays reachable (`branches`, `switch`). Saying what was
+        already said there shows its answer. Raises MessageError for an answer.
+        """
+        node = self._node(message)
+        if node.role != "user":
+            raise MessageError("only what you said can be edited; for another answer: regenerate()")
+        settings = self._settings({})
+        edited = _user_message(content)
+        print_ = _fingerprint(edited, settings)
+        with self._conversation.lock:
+            same = [n for n in self._tree.siblings(node) if n.fingerprint == print_]
+            turn = same[-1] if same else self._new_turn(edited, node.parent, node.anchor, print_)
+            reply = self._answer(turn, settings, fresh=False)
+        host.current().show(reply)
+        return reply
+
+    # -- waiting and stopping --
+
+    def stop(self) -> None:
+        """Stop the answer being written and those queued behind it; what arrived is kept."""
+        for producer in list(self._conversation.producers.values()):
+            producer.feed.engine.call(producer.stop)
+
+    def wait(self, timeout: float | None = None) -> Chat:
+        """Block until nothing is being answered. Raises TimeoutError after `timeout` seconds."""
+        for feed in self._conversation.live():
+            engines.wait(feed.done, timeout)
+        return self
+
+    @property
+    def status(self) -> ChatStatus:
+        """`submitted` until the first chunk, `streaming`, then `ready`; `error` if it failed."""
+        live = self._conversation.live()
+        if live:
+            return "streaming" if any(feed.chunks for feed in live) else "submitted"
+        active = self._tree.active()
+        return "error" if active and active[-1].status == "error" else "ready"
+
+    # -- the conversation --
+
+    @property
+    def messages(self) -> list[Message]:
+        """The active branch, first message first."""
+        with self._conversation.lock:
+            return [node.message for node in self._tree.active()]
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of every answer of the chat, in all its branches."""
+        with self._conversation.lock:
+            nodes = list(self._tree.nodes.values())
+        return sum((node.message.usage or Usage() for node in nodes), Usage())
+
+    def branches(self, message: Message | str) -> list[Message]:
+        """The alternatives at the place of a message, oldest first, itself among them.
+
+        Failed attempts with nothing in them are left out.
+        """
+        with self._conversation.lock:
+            node = self._node(message)
+            return [
+                other.message
+                for other in self._tree.siblings(node)
+                if other is node or not _is_failed_attempt(other)
+            ]
+
+    def switch(self, message: Message | str) -> None:
+        """Make the branch through a message the active one, to its newest end."""
+        with self._conversation.lock:
+            self._conversation.switch(self._node(message))
+
+    def fork(self, new_id: str) -> Chat:
+        """A new chat that begins with the active branch of this one.
+
+        Forking to the same id again gives the chat that was forked before. Raises BadChatId if
+        there is another chat of that name.
+        """
+        copy = Chat(new_id, model=self.model, system=self.system, store=self.store, **self.options)
+        copy._conversation.begin_with(self.id, self.messages)
+        return copy
+
+    def clear(self) -> None:
+        """Begin again from nothing. What was said stays stored: `switch` to it undoes this."""
+        self.stop()
+        with self._conversation.lock:
+            self._conversation.move(None)
+
+    def delete(self) -> None:
+        """Stop, and remove the chat from its store for good."""
+        self.stop()
+        self.wait()
+        self._conversation.delete()
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Write the active branch to a file: `.md .html .ipynb .json .jsonl`, by its suffix.
+
+        The JSON is a list of UIMessages of the AI SDK. Raises ConfigError for another suffix.
+        """
+        from chatkit.export import export  # the renderer is not needed before
+
+        return export(self.id, self.messages, path)
+
+    def __repr__(self) -> str:
+        count = len(self.messages)
+        return f"<Chat {self.id!r} {self.model.id} {count} messages, {self.status}>"
+
+    # -- inside --
+
+    @property
+    def _tree(self) -> Tree:
+        return self._conversation.tree
+
+    def _settings(self, options: Mapping[str, Any]) -> Settings:
+        return Settings(self.model, self.system, {**self.options, **options})
+
+    def _node(self, message: Message | str) -> Node:
+        return self._conversation.node(message)
+
+    def _last(self, role: str) -> Node:
+        found = [node for node in self._tree.active() if node.role == role]
+        if not found:
+            raise MessageError(f"chat {self.id!r} has no {role} message yet")
+        return found[-1]
+
+    def _new_turn(
+        self, message: Message, parent: str | None, anchor: str | None, print_: str
+    ) -> Node:
+        node = Node(message, parent, anchor=anchor, fingerprint=print_)
+        self._tree.add(node)
+        return node
+
+    def _claim(self, turn: Node, anchor: str | None) -> None:
+        """This send is that turn's from now on; a cell whose id changed is known by its new one."""
+        self._session.claimed.add(turn.id)
+        if anchor is not None and turn.anchor != anchor:
+            turn.anchor = anchor
+            self._conversation.save_row(turn)
+
+    def _answer(self, turn: Node, settings: Settings, fresh: bool) -> Reply:
+        """The answer to show for a turn: the one there is, or a new one where that is no use."""
+        answer = self._tree.answer(turn)
+        if answer is None or fresh or _asks_again(answer):
+            settings.model.check(settings.options)
+            return self._conversation.ask(turn, settings)
+        self._conversation.switch(answer)
+        return self._conversation.reply(answer)
+
+
+class _Session:
+    """The sends since one `Chat` was made: what the re-run rule knows of their order."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.claimed: set[str] = set()
+        self.replay = False  # every send so far found its turn by order alone
+
+    def place(self, tree: Tree, anchor: str | None, print_: str) -> Place:
+        """Where the next send belongs."""
+        known = anchor is not None and tree.has_anchor(anchor)
+        place = tree.place(
+            anchor, self.count, print_, claimed=self.claimed, replay=self.replay and self.count > 0
+        )
+        self.replay = (self.replay or self.count == 0) and not known and place.turn is not None
+        self.count += 1
+        return place
+
+
+def chats(store: str | os.PathLike[str] | Store | None = None) -> list[ChatInfo]:
+    """The chats of a store, the last used first."""
+    headers = engines.get_engine().run(open_store(store).chats())
+    return [ChatInfo.from_header(header) for header in headers]
+
+
+class ChatInfo(msgspec.Struct, frozen=True):
+    """A stored chat: `Chat(info.id)` opens it."""
+
+    id: str
+    title: str  # how it began
+    model: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> ChatInfo:
+        return cls(
+            id=header["id"],
+            title=header.get("title") or "",
+            model=header.get("model"),
+            created_at=datetime.fromisoformat(header["created_at"]),
+            updated_at=datetime.fromisoformat(header["updated_at"]),
+        )
+
+
+def _checked_id(id: str) -> str:
+    """Raises BadChatId unless `id` can name a chat: 1 to 200 printable characters, no slash."""
+    if not isinstance(id, str):
+        raise BadChatId(f"a chat id is text, not {type(id).__name__}: {id!r:.80}")
+    if not id.strip() or id != id.strip() or len(id) > 200:
+        raise BadChatId(
+            f"{id!r:.80} cannot name a chat: 1 to 200 characters, no space at either end"
+        )
+    odd = [char for char in id if char in "/\\" or not char.isprintable()]
+    if odd:
+        raise BadChatId(f"{id!r} cannot name a chat: {odd[0]!r} is not allowed in it")
+    return id
+
+
+def _user_message(content: Content) -> Message:
+    if not isinstance(content, str | Sequence):
+        raise MessageError(f"send takes text or a list of parts, not {type(content).__name__}")
+    parts = content if isinstance(content, str) else [_part_json(part) for part in content]
+    [message] = as_messages([{"role": "user", "content": parts, "id": new_id()}])
+    if message.is_empty:
+        raise MessageError("there is nothing to send: the message is empty")
+    return message.replace(created_at=datetime.now(UTC))
+
+
+def _part_json(part: Any) -> Any:
+    return part if isinstance(part, Mapping) else part_to_json(part)
+
+
+def _fingerprint(message: Message, settings: Settings) -> str:
+    """What was asked, of whom, and how; not when, nor at which address."""
+    asked = [
+        [part_to_json(part) for part in message.parts],
+        settings.model.id,
+        settings.system,
+        dict(settings.options),
+    ]
+    text = json.dumps(asked, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _asks_again(answer: Node) -> bool:
+    """Whether asking again loses nothing: it failed, or broke off with nothing to keep.
+
+    Where nobody is there to press a button, what broke off is asked again by itself.
+    """
+    if answer.live is not None and answer.status not in ENDED:
+        return False
+    if answer.status == "interrupted":
+        return answer.message.is_empty or not host.current().attended
+    return answer.status == "error"
+
+
+def _is_failed_attempt(node: Node) -> bool:
+    return node.status in ("error", "interrupted") and node.message.is_empty

@@ -1,0 +1,194 @@
+"""The tree of turns: which messages follow which, which branch is active, and the re-run rule.
+
+Pure: no store, engine or notebook in it. A turn is a user message and the answers to it, its
+children. The active branch ends at `head`; everything else stays reachable.
+
+The re-run rule (`Tree.place`) says what a `send` means: a turn that is already there, or a new
+one and after which message. A turn is known by its anchor (the cell that sent it and which
+send of that cell it was) and by its fingerprint (what was asked, of whom, how); without a
+known anchor, by its place in the order of sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from chatkit.messages import Message, Role, Status
+
+JSON = dict[str, Any]
+
+
+class Node:
+    """A message in the tree. Its row is JSON; the message is made of it when first needed.
+
+    While it is being answered, `live` says how it stands.
+    """
+
+    __slots__ = ("_json", "_message", "anchor", "fingerprint", "id", "live", "parent", "stored")
+
+    def __init__(
+        self,
+        message: Message | JSON,
+        parent: str | None,
+        *,
+        anchor: str | None = None,
+        fingerprint: str | None = None,
+        stored: bool = False,
+    ) -> None:
+        self._message: Message | None = message if isinstance(message, Message) else None
+        self._json: JSON = {} if isinstance(message, Message) else message
+        self.id: str = message.id if isinstance(message, Message) else message["id"]
+        self.parent = parent
+        self.anchor = anchor
+        self.fingerprint = fingerprint
+        self.stored = stored  # whether its row is in the store
+        self.live: Callable[[], Message] | None = None
+
+    @property
+    def message(self) -> Message:
+        """The message, as it stands now."""
+        if self.live is not None:
+            return self.live()
+        if self._message is None:
+            self._message = Message.from_json(self._json)
+        return self._message
+
+    @message.setter
+    def message(self, message: Message) -> None:
+        self._message = message
+
+    @property
+    def role(self) -> Role:
+        return self._message.role if self._message is not None else self._json["role"]
+
+    @property
+    def status(self) -> Status:
+        if self.live is None and self._message is None:
+            status: Status = (self._json.get("metadata") or {}).get("status", "complete")
+            return status
+        return self.message.status
+
+    def row(self, message: Message | None = None) -> JSON:
+        """The row to store."""
+        row = {"id": self.id, "parent": self.parent}
+        if self.anchor is not None:
+            row["anchor"] = self.anchor
+        if self.fingerprint is not None:
+            row["fingerprint"] = self.fingerprint
+        return {**row, "message": (message or self.message).to_json()}
+
+    @classmethod
+    def from_row(cls, row: JSON) -> Node:
+        """The node that a stored row holds."""
+        return cls(
+            row["message"],
+            row.get("parent"),
+            anchor=row.get("anchor"),
+            fingerprint=row.get("fingerprint"),
+            stored=True,
+        )
+
+
+class Place(NamedTuple):
+    """What a send means: the turn that is there already, or None and the parent of a new one."""
+
+    turn: Node | None
+    parent: str | None
+
+
+class Tree:
+    """Every message of a chat, and which branch is active."""
+
+    def __init__(self, nodes: Iterable[Node] = (), head: str | None = None) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._children: dict[str | None, list[str]] = {}
+        self.head: str | None = None
+        for node in nodes:
+            self.add(node)
+        self.head = head if head in self.nodes else None
+
+    def add(self, node: Node) -> None:
+        """Add a message after its parent; the active branch stays."""
+        self.nodes[node.id] = node
+        self._children.setdefault(node.parent, []).append(node.id)
+
+    def children(self, parent: str | None) -> list[Node]:
+        """What follows `parent`, oldest first; None: how the chat may begin."""
+        return [self.nodes[id] for id in self._children.get(parent, ())]
+
+    def siblings(self, node: Node) -> list[Node]:
+        """The alternatives at its place, itself among them, oldest first."""
+        return self.children(node.parent)
+
+    def path(self, end: str | None) -> list[Node]:
+        """From the first message to `end`."""
+        nodes = list(self._up(end))
+        nodes.reverse()
+        return nodes
+
+    def active(self) -> list[Node]:
+        """The active branch, first message first."""
+        return self.path(self.head)
+
+    def leaf(self, node: Node) -> Node:
+        """The newest end of the branch that goes through `node`."""
+        while children := self.children(node.id):
+            node = children[-1]
+        return node
+
+    def answer(self, turn: Node) -> Node | None:
+        """The answer to show for a turn: the active one, else the newest."""
+        answers = self.children(turn.id)
+        active = {node.id for node in self._up(self.head)}
+        on_path = [node for node in answers if node.id in active]
+        return next(reversed(on_path or answers), None)
+
+    def is_active(self, node: Node) -> bool:
+        """Whether it is on the active branch."""
+        return any(node.id == other.id for other in self._up(self.head))
+
+    def has_anchor(self, anchor: str) -> bool:
+        """Whether a cell's send has had a turn, on any branch."""
+        return any(node.anchor == anchor for node in self.nodes.values())
+
+    def place(
+        self, anchor: str | None, order: int, fingerprint: str, *, claimed: set[str], replay: bool
+    ) -> Place:
+        """What this send means.
+
+        `order`: how many sends came before it since the chat was opened. `claimed`: the turns
+        those have taken. `replay`: they all found their turn by order alone, as when a
+        notebook whose cell ids change is run from its top.
+        """
+        turns = [node for node in self.active() if node.fingerprint is not None]
+        anchored = [node for node in turns if node.anchor == anchor and anchor is not None]
+        if anchored:
+            return self._at(anchored[0], fingerprint)
+        if anchor is not None and self.has_anchor(anchor):
+            return self._after(self.head, fingerprint, anchor)
+        nth = turns[order] if order < len(turns) else None
+        if nth is not None and nth.id not in claimed:
+            if nth.fingerprint == fingerprint or anchor is None or replay:
+                return self._at(nth, fingerprint)
+        return self._after(self.head, fingerprint, anchor)
+
+    def _at(self, turn: Node, fingerprint: str) -> Place:
+        """At the place of `turn`: itself, or the sibling that asked just this, or a fork."""
+        same = [node for node in self.siblings(turn) if node.fingerprint == fingerprint]
+        if turn in same:
+            return Place(turn, turn.parent)
+        return Place(same[-1] if same else None, turn.parent)
+
+    def _after(self, parent: str | None, fingerprint: str, anchor: str | None) -> Place:
+        """After `parent`: what this cell asked there before, or something new."""
+        for node in self.children(parent):
+            if node.fingerprint == fingerprint and node.anchor == anchor:
+                return Place(node, parent)
+        return Place(None, parent)
+
+    def _up(self, end: str | None) -> Iterator[Node]:
+        while end is not None:
+            node = self.nodes[end]
+            yield node
+            end = node.parent

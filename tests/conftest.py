@@ -1,0 +1,89 @@
+"""What every test shares: a provider on loopback, a store of its own, a notebook's host."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatkit import host
+from chatkit.providers import Model, get_model
+from tests.servers import Provider
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    """A Chat Completions server on loopback."""
+    with Provider() as running:
+        yield running
+
+
+@pytest.fixture
+def model(provider: Provider) -> Model:
+    """A model of that server."""
+    return get_model("openai-chat/test", base_url=provider.url, api_key="sk-not-a-key")
+
+
+@pytest.fixture(autouse=True)
+def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept outside the test's own directory, and no key or model comes from outside."""
+    monkeypatch.setenv("CHATKIT_STORE", str(tmp_path / "store"))
+    monkeypatch.delenv("CHATKIT_MODEL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+class Cells:
+    """The host of a notebook whose cells the test names: `with cells("a"): chat.send(...)`."""
+
+    def __init__(self) -> None:
+        self.attended = True
+        self.shown: list[Any] = []
+        self._cell: str | None = None
+        self._runs = 0
+
+    def __call__(self, cell: str | None) -> Cells:
+        self._cell = cell
+        return self
+
+    def __enter__(self) -> None:
+        self._runs += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._cell = None
+
+    def position(self) -> host.Position:
+        return host.Position(self._cell, f"run {self._runs}")
+
+    def show(self, reply: Any, *, into: Any = None) -> None:
+        self.shown.append(reply)
+
+    def display(self, reply: Any) -> None:
+        self.shown.append(reply)
+
+    def warn(self, text: str) -> None:
+        raise AssertionError(text)
+
+
+@pytest.fixture
+def cells() -> Iterator[Cells]:
+    """A notebook with somebody in front of it."""
+    before, notebook = host.current(), Cells()
+    host.use(notebook)
+    yield notebook
+    host.use(before)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what this machine left out, and how to get it."""
+    lines: list[str] = []
+    for home in ("tests.recorded", "tests.e2e", "tests.ai_sdk"):
+        if importlib.util.find_spec(home):
+            lines += getattr(importlib.import_module(home), "missing", list)()
+    if lines:
+        terminalreporter.section("left out on this machine")
+        for line in lines:
+            terminalreporter.write_line(line)
