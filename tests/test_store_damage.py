@@ -189,9 +189,9 @@ def test_diskcache_itself_refuses_what_is_not_plain_text_and_bytes(
                 cache.get(key)
         with pytest.raises(StoreError):
             list(cache)
-        for key, value in [("k", {"not": "bytes"}), ("k", "text"), (("tuple",), b""), (1, b"")]:
+        for name, value in [("k", {"not": "bytes"}), ("k", "text"), (("tuple",), b""), (1, b"")]:
             with pytest.raises(StoreError):
-                cache.set(key, value)
+                cache.set(name, value)
         with database.open("rb") as file, pytest.raises(StoreError):
             cache.set("k", file, read=True)
     assert not (tmp_path / "exploded").exists()

@@ -11,7 +11,7 @@ __all__ = ["Lease", "Row", "Store", "Stored", "StreamInfo", "open_store"]
 
 DEFAULT = ".chatkit"
 
-_open: dict[str, Store] = {}  # one store, so one I/O thread, per directory and process
+_stores: dict[str, Store] = {}  # one store, so one I/O thread, per directory and process
 
 
 def open_store(target: str | os.PathLike[str] | Store | None = None) -> Store:
@@ -45,6 +45,6 @@ def _checked(target: object) -> Store:
 def _at(directory: str) -> Store:
     from chatkit.stores.disk import DiskStore  # diskcache is not needed before
 
-    if directory not in _open:
-        _open.setdefault(directory, DiskStore(directory))
-    return _open[directory]
+    if directory not in _stores:
+        _stores.setdefault(directory, DiskStore(directory))
+    return _stores[directory]

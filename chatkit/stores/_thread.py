@@ -14,7 +14,7 @@ import weakref
 from asyncio import AbstractEventLoop, Future
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -45,7 +45,7 @@ _Queue: TypeAlias = "SimpleQueue[_Job | Errand]"
 
 
 class IoThread:
-    """Runs work on a database, in order of arrival; starts and restarts by itself."""
+    """Runs work on a database: of what is queued, first the writes and then the reads."""
 
     def __init__(self, open_database: Callable[[], Database]) -> None:
         self._open_database = open_database
@@ -117,8 +117,11 @@ class IoThread:
 def _serve(queue: _Queue, database: Database) -> None:
     while True:
         jobs, errand = _take(queue)
-        _deliver(_commit(database, [job for job in jobs if job.writes]))
-        _deliver([_read(database, job) for job in jobs if not job.writes])
+        if writes := [job for job in jobs if job.writes]:
+            _deliver(_run(writes, database.transaction))
+        for job in jobs:
+            if not job.writes:
+                _deliver(_run([job], database.reading))
         if errand is not None:
             errand(database)
 
@@ -136,13 +139,11 @@ def _take(queue: _Queue) -> tuple[list[_Job], Errand | None]:
     return jobs, item
 
 
-def _commit(database: Database, jobs: list[_Job]) -> list[_Outcome]:
-    if not jobs:
-        return []
+def _run(jobs: list[_Job], opened: Callable[[], AbstractContextManager[Rows]]) -> list[_Outcome]:
     try:
-        with database.transaction() as rows:
+        with opened() as rows:
             return [_attempt(rows, job) for job in jobs]
-    except Exception as error:  # the transaction's, or a mistake in one work: all were undone
+    except Exception as error:  # whatever it is, all were undone, and those who wait are told
         return [_Outcome(job.future, error=error) for job in jobs]
 
 
@@ -150,14 +151,6 @@ def _attempt(rows: Rows, job: _Job) -> _Outcome:
     try:
         return _Outcome(job.future, job.run(rows))
     except StoreError as error:
-        return _Outcome(job.future, error=error)
-
-
-def _read(database: Database, job: _Job) -> _Outcome:
-    try:
-        with database.reading() as rows:
-            return _Outcome(job.future, job.run(rows))
-    except Exception as error:  # whatever it is, it belongs to whoever waits for this
         return _Outcome(job.future, error=error)
 
 
