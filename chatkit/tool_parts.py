@@ -62,6 +62,7 @@ def called(chunk: Call, known: m.ToolPart | None = None) -> m.ToolPart:
 
 def answered(part: m.ToolPart, chunk: Answer) -> m.ToolPart:
     """The part once its call has an answer: an output, an error, or a question to the user."""
+    part = replace(part, input_encoding=None)  # of an input that streams, and no longer does
     match chunk:
         case c.ToolApprovalRequest():
             return replace(part, state="approval-requested", approval=_question(chunk))

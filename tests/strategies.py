@@ -179,7 +179,11 @@ def _call(draw: st.DrawFn, id: str) -> list[c.Chunk]:
     name, dynamic, given = draw(names), draw(maybe_bool), draw(objects)
     written = json.dumps(given)
     place = draw(st.integers(0, len(written)))
-    said = {"dynamic": dynamic, "provider_metadata": draw(metadata), "title": draw(maybe_text)}
+    said: dict[str, Any] = {
+        "dynamic": dynamic,
+        "provider_metadata": draw(metadata),
+        "title": draw(maybe_text),
+    }
     call: list[c.Chunk] = [
         c.ToolInputStart(id, name, **said, provider_executed=draw(maybe_bool)),
         c.ToolInputDelta(id, written[:place]),

@@ -189,9 +189,9 @@ def test_merged_joins_the_neighbours_of_one_part_and_nothing_else() -> None:
         c.TextDelta("1", "ha"),
         c.TextDelta("1", "!"),
         c.TextDelta("2", "x"),
-        c.ReasoningDelta("2", "y"),
         c.TextDelta("2", "z", META),
         c.TextDelta("2", "z"),
+        c.ReasoningDelta("2", "y"),
         c.TextEnd("2"),
         c.TextDelta("2", "z"),
     ]
@@ -199,8 +199,8 @@ def test_merged_joins_the_neighbours_of_one_part_and_nothing_else() -> None:
         c.TextStart("1"),
         c.TextDelta("1", "haha!"),
         c.TextDelta("2", "x"),
-        c.ReasoningDelta("2", "y"),
         c.TextDelta("2", "zz", META),
+        c.ReasoningDelta("2", "y"),
         c.TextEnd("2"),
         c.TextDelta("2", "z"),
     ]

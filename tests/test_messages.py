@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, get_args
 
@@ -226,6 +228,16 @@ def test_a_time_of_somebody_elses_stays_in_the_metadata(created: object) -> None
     assert read.to_json()["metadata"]["createdAt"] == created
 
 
+@pytest.fixture
+def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "UTC-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_tokyo")
 @pytest.mark.parametrize("text", ["2026-11-22T12:00:00Z", "2026-11-22T12:00:00.000"])
 def test_a_time_without_a_zone_is_utc_whatever_machine_reads_it(text: str) -> None:
     value = {"id": "a", "role": "user", "parts": [], "metadata": {"createdAt": text}}

@@ -95,6 +95,16 @@ def test_any_bytes_in_any_pieces_are_read_without_an_error(pieces: list[bytes]) 
     assert everything(pieces) == everything([b"".join(pieces)])
 
 
+READS = [b"data: x\n\n", b"data: \n\n", b"data: x\n", b"\n", b"event: e\n", b"data: \r\n\r\n"]
+MORE_READS = [b"data: x\n\r", b"data: x\r\n\n", b"\r", b"data: ", b"x\n\n", b": ping\n\n", BOM]
+
+
+@given(st.lists(st.sampled_from(READS + MORE_READS), max_size=12))
+def test_reads_that_end_where_events_end_give_the_same_events(pieces: list[bytes]) -> None:
+    assert everything(pieces) == everything([b"".join(pieces)])
+    assert events(*pieces) == reference(b"".join(pieces))
+
+
 def test_a_stream_is_the_same_at_every_cut_and_byte_by_byte() -> None:
     whole = everything([EXAMPLE])
     assert [event.data for event in whole[0]][-2:] == [b"no space", b"the last"]
@@ -127,6 +137,8 @@ def test_several_data_lines_join_with_a_line_feed() -> None:
 
 def test_if_value_starts_with_a_space_remove_it_and_only_one() -> None:
     assert data(b"data:test\n\ndata: test\n\ndata:  test\n\n") == [b"test", b"test", b" test"]
+    assert data(b"data:\ttest \n\n") == [b"\ttest "]
+    assert events(b"event:  e \ndata: x\n\n") == [Event(b"x", " e ")]
 
 
 def test_a_line_without_a_colon_is_a_field_with_an_empty_value() -> None:

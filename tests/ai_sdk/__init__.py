@@ -1,0 +1,66 @@
+"""The AI SDK itself, run in Node, for the tests that chats move both ways."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+HOME = Path(__file__).parent
+_NODE = HOME / "node_modules" / ".bin" / "node"  # the SDK needs a newer one than most machines have
+_SDK = HOME / "node_modules" / "ai" / "package.json"
+
+
+def missing() -> list[str]:
+    """What these tests lack here, each with the way to get it; they are left out then."""
+    if _installed() or shutil.which("npm"):
+        return []
+    return ["npm, for the tests against the AI SDK: apt-get install npm, or nodejs.org"]
+
+
+def install() -> None:
+    """Fetch what package.json names, if it is not there yet."""
+    if not _installed():
+        command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"]
+        subprocess.run([*command, "--loglevel=error"], cwd=HOME, check=True)
+
+
+class AiSdk:
+    """One running Node, asked one thing at a time."""
+
+    def __init__(self) -> None:
+        self._node = subprocess.Popen(
+            [_NODE, "ask.mjs"], cwd=HOME, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def close(self) -> None:
+        """Let it end."""
+        self._node.communicate()
+
+    def read(self, wire: bytes) -> Any:
+        """What it makes of a UI message stream: `{"message", "errors"}`."""
+        return self._ask("read", wire.decode())
+
+    def refusal(self, messages: list[Any]) -> Any:
+        """Why it does not take these UIMessages, or None."""
+        return self._ask("refusal", messages)
+
+    def request(self, messages: list[Any]) -> Any:
+        """The ModelMessages that it sends of these UIMessages."""
+        return self._ask("request", messages)
+
+    def _ask(self, method: str, value: Any) -> Any:
+        assert self._node.stdin is not None
+        assert self._node.stdout is not None
+        self._node.stdin.write(json.dumps({"method": method, "value": value}) + "\n")
+        self._node.stdin.flush()
+        answer = self._node.stdout.readline()
+        assert answer, "Node has ended; its last words are above"
+        return json.loads(answer)
+
+
+def _installed() -> bool:
+    wanted = json.loads((HOME / "package.json").read_text())["dependencies"]["ai"]
+    return _NODE.exists() and _SDK.exists() and json.loads(_SDK.read_text())["version"] == wanted
