@@ -122,8 +122,8 @@ class Chat:
 
     def wait(self, timeout: float | None = None) -> Chat:
         """Block until nothing is being answered. Raises TimeoutError after `timeout` seconds."""
-        for feed in self._conversation.live():
-            engines.wait(feed.done, timeout)
+        ends = [feed.done for feed in self._conversation.live()]
+        engines.wait_all(ends, timeout)
         return self
 
     @property

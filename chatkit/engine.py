@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from chatkit import host
@@ -21,6 +21,7 @@ from chatkit.transport import Transport
 
 T = TypeVar("T")
 TICK = 0.04  # seconds between writes of what streams have brought, all streams together
+STEP = 0.1  # seconds: how soon a wait sees an interrupt where a lock does not
 EXIT_GRACE = 1.5  # seconds at exit for the last writes: Jupyter kills after 2.5
 logger = logging.getLogger("chatkit")
 
@@ -127,12 +128,17 @@ def wait(future: concurrent.futures.Future[T], timeout: float | None = None) -> 
     Waits in short steps, because on Windows a lock cannot be interrupted.
     Raises TimeoutError after `timeout` seconds.
     """
-    left = float("inf") if timeout is None else timeout
-    while not future.done() and left > 0:
-        step = min(left, 0.1)
-        concurrent.futures.wait([future], timeout=step)
-        left -= step
+    wait_all([future], timeout)
     return future.result(timeout=0)
+
+
+def wait_all(futures: Sequence[concurrent.futures.Future[Any]], timeout: float | None) -> None:
+    """Block until all are done, like `wait`. Raises TimeoutError after `timeout` seconds."""
+    left = float("inf") if timeout is None else timeout
+    while concurrent.futures.wait(futures, timeout=max(0, min(left, STEP))).not_done:
+        left -= STEP
+        if left <= 0:
+            raise TimeoutError(f"it has not ended after {timeout} seconds; it goes on")
 
 
 async def join(future: concurrent.futures.Future[T]) -> T:
@@ -143,7 +149,7 @@ async def join(future: concurrent.futures.Future[T]) -> T:
     """
     wrapped = asyncio.wrap_future(future)
     while not wrapped.done():
-        await asyncio.wait({wrapped}, timeout=0.1)
+        await asyncio.wait({wrapped}, timeout=STEP)
     return wrapped.result()
 
 
@@ -192,7 +198,7 @@ def _at_exit() -> None:
 
 
 def _drain_at_exit() -> None:
-    if _engine is not None and not host.current().attended:
+    if _engine is not None and host.current().waits_at_exit:
         try:
             _engine.drain()
         except KeyboardInterrupt:

@@ -19,7 +19,13 @@ class Position(NamedTuple):
 class Host(Protocol):
     """What surrounds this process."""
 
-    attended: bool  # somebody is there to come back: a cell may end before its replies do
+    @property
+    def attended(self) -> bool:
+        """Whether somebody is there to come back: then a cell may end before its replies do."""
+
+    @property
+    def waits_at_exit(self) -> bool:
+        """Whether the process ends only when its replies have."""
 
     def position(self) -> Position:
         """Where the code that runs now stands."""
@@ -30,14 +36,12 @@ class Host(Protocol):
     def display(self, reply: Any) -> None:
         """The value of a cell is a reply: show it, unless this cell shows it already."""
 
-    def warn(self, text: str) -> None:
-        """Tell the user something that must not be missed."""
-
 
 class Script:
     """A script or a plain console: nothing is shown, and the process waits for its replies."""
 
     attended = False
+    waits_at_exit = True
 
     def position(self) -> Position:
         return Position(None, "script")
@@ -47,11 +51,6 @@ class Script:
 
     def display(self, reply: Any) -> None:
         print(repr(reply))
-
-    def warn(self, text: str) -> None:
-        import warnings
-
-        warnings.warn(text, stacklevel=3)
 
 
 _current: Host = Script()

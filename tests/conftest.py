@@ -41,6 +41,7 @@ class Cells:
 
     def __init__(self) -> None:
         self.attended = True
+        self.waits_at_exit = False
         self.shown: list[Any] = []
         self._cell: str | None = None
         self._runs = 0
@@ -63,9 +64,6 @@ class Cells:
 
     def display(self, reply: Any) -> None:
         self.shown.append(reply)
-
-    def warn(self, text: str) -> None:
-        raise AssertionError(text)
 
 
 @pytest.fixture
