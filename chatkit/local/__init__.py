@@ -57,8 +57,7 @@ class _State:
 
     def running(self, wanted: Weights) -> asyncio.Task[Server]:
         """The start under way, the last one where its server still runs, or a new one."""
-        over = self.starting is None or self.starting.done()
-        if self.starting is None or (over and not self._is_running()):
+        if self.starting is None or (self.starting.done() and not self._is_running()):
             self.starting = asyncio.create_task(self._start(wanted))
         return self.starting
 
@@ -67,7 +66,7 @@ class _State:
 
     async def _start(self, wanted: Weights) -> Server:
         server.check_installed()
-        stop()
+        stop()  # closes the pipe of one that has died
         model = await weights.obtain(wanted, self._tell)
         self._tell(f"Starting {wanted.name}")
         self.server = await server.start(model, alias=wanted.name)

@@ -12,6 +12,7 @@ parent holds, or, where a fork of the parent still holds that end, when it has a
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -28,6 +29,8 @@ def main(model: str, alias: str, parent: int) -> None:
     threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
     announcement = _take_stdout()
     server = _serve(model, alias)
+    for number in (signal.SIGINT, signal.SIGTERM):  # llama.cpp's handlers stop serving and stay
+        signal.signal(number, signal.SIG_DFL)
     print(f"{server.listening_address}/v1", file=announcement, flush=True)
     announcement.close()
     _hush()
@@ -58,8 +61,7 @@ def _serve(model: str, alias: str) -> Any:
     params.hostname, params.port = "127.0.0.1", 0
     params.n_ctx, params.n_parallel, params.n_predict = CONTEXT, SLOTS, LONGEST
     params.sampling.penalty_repeat = REPEAT_PENALTY
-    threads = max(1, (os.cpu_count() or 1) // 2)  # all of them starve on a busy machine: 88 to 4/s
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _threads()
     params.cache_ram_mib = 0  # else up to 8 GiB of old prompts are kept in memory
     params.fit_params = False  # looks for graphics memory, 0.2 s
     params.verbosity = 1  # errors only
@@ -68,6 +70,14 @@ def _serve(model: str, alias: str) -> Any:
         return Server(params)
     except RuntimeError as error:  # llama.cpp has printed why
         sys.exit(str(error))
+
+
+def _threads() -> int:
+    """Half the cores: with all of them a busy machine gave 4 tokens a second instead of 88.
+
+    And no more than four, for a container sees more cores than it may use.
+    """
+    return max(1, min(4, (os.cpu_count() or 1) // 2))
 
 
 def _hush() -> None:

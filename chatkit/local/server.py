@@ -74,7 +74,10 @@ def _first_line(process: subprocess.Popen[str]) -> str:
     """The URL that the child prints when it can answer, or "" where it ends before that."""
     assert process.stdout is not None
     with process.stdout as output:
-        return output.readline().strip()
+        url = output.readline().strip()
+    if not url:
+        process.wait()  # until it has written why
+    return url
 
 
 def _end(process: subprocess.Popen[str]) -> None:

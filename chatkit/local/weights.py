@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -122,8 +123,9 @@ async def _fetch(weights: Weights, report: Report) -> Path:
 
 def _sweep(cache: Path) -> None:
     for folder in cache.glob("fetch-*"):
-        if folder.stat().st_mtime < time.time() - ABANDONED:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another kernel sweeps as well
+            if folder.stat().st_mtime < time.time() - ABANDONED:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _download(weights: Weights, folder: Path, report: Report) -> None:
