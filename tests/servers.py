@@ -105,6 +105,7 @@ class Provider(Scripted):
     def __init__(self, *, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.connections = 0
+        self.answered = 0  # answers that went out whole
         self.disconnects = 0  # answers whose client left before their end
         self.bytes_taken = 0  # body bytes that the socket has accepted
         self.stalled = 0  # answers whose client does not read: the socket takes no more
@@ -137,7 +138,7 @@ class Provider(Scripted):
 
     def seen(self) -> Json:
         """Everything that happened so far, as JSON."""
-        counts = ("connections", "disconnects", "bytes_taken", "stalled")
+        counts = ("connections", "answered", "disconnects", "bytes_taken", "stalled")
         requests = [asdict(request) for request in self.requests]
         return {name: getattr(self, name) for name in counts} | {"requests": requests}
 
@@ -189,6 +190,7 @@ class Provider(Scripted):
         self.requests.append(request)
         self._count()
         await self._send(writer, script, gate, request)
+        self._count(answered=1)
 
     async def _send(
         self,
