@@ -123,7 +123,10 @@ class Chat:
     def wait(self, timeout: float | None = None) -> Chat:
         """Block until nothing is being answered. Raises TimeoutError after `timeout` seconds."""
         ends = [feed.done for feed in self._conversation.live()]
-        engines.wait_all(ends, timeout)
+        try:
+            engines.wait_all(ends, timeout)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(engines.INTERRUPTED) from None
         return self
 
     @property

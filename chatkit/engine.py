@@ -23,6 +23,7 @@ T = TypeVar("T")
 TICK = 0.04  # seconds between writes of what streams have brought, all streams together
 STEP = 0.1  # seconds: how soon a wait sees an interrupt where a lock does not
 EXIT_GRACE = 1.5  # seconds at exit for the last writes: Jupyter kills after 2.5
+INTERRUPTED = "the wait has ended; the answer goes on (stop() ends it)"
 logger = logging.getLogger("chatkit")
 
 

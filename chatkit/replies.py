@@ -134,10 +134,13 @@ class Reply:
         `timeout` seconds.
         """
         self.consume()
-        if pump:
-            engines.pump(self.feed.done)
-        else:
-            engines.wait(self.feed.done, timeout)
+        try:
+            if pump:
+                engines.pump(self.feed.done)
+            else:
+                engines.wait(self.feed.done, timeout)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(engines.INTERRUPTED) from None
         return self
 
     def __await__(self) -> Generator[Any, None, Reply]:

@@ -1,0 +1,20 @@
+"""IPython in a terminal: a reply that is the value of a line is printed as it arrives."""
+
+from __future__ import annotations
+
+from chatkit.host import Script
+from chatkit.replies import Reply
+
+
+class Console(Script):
+    """A terminal with somebody at it."""
+
+    attended = True
+
+    def display(self, reply: Reply) -> None:
+        from chatkit.notebook.words import status_line
+        from chatkit.render import plain
+
+        for delta in reply.deltas():
+            print(plain(delta), end="", flush=True)
+        print(f"\n\n{status_line(reply.message)}")

@@ -1,0 +1,86 @@
+"""What a Jupyter kernel knows of the code that runs in it, and what it does at a cell's end."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from chatkit import engine as engines
+from chatkit.host import Position
+from chatkit.notebook.places import CellOutput
+from chatkit.replies import Reply
+
+if TYPE_CHECKING:
+    from chatkit.notebook.view import LiveView, SavedView
+
+
+class KernelHost:
+    """A kernel as the host of chatkit.
+
+    A front end where somebody looks sends a cell's id with its code; nbclient, papermill and
+    `jupyter execute` send none, save what is there when a cell ends, and never come back.
+    """
+
+    waits_at_exit = False  # where nobody looks the cells have waited, elsewhere somebody ends it
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._execution = ""
+        self._shown: set[str] = set()  # ids of the replies that this execution shows
+        self._live: dict[str, WeakSet[LiveView]] = {}  # by cell
+        self._awaited: list[Reply] = []  # the cell ends after these
+        self._unfinished: list[SavedView] = []
+        shell.events.register("post_run_cell", self._cell_ends)
+
+    @property
+    def attended(self) -> bool:
+        return self.position().cell is not None
+
+    def position(self) -> Position:
+        parent = self._shell.get_parent() or {}
+        cell = parent.get("metadata", {}).get("cellId")
+        return Position(cell or None, parent.get("header", {}).get("msg_id", ""))
+
+    def show(self, reply: Reply, *, into: Any = None) -> None:
+        from chatkit.notebook import view  # not before: it brings ipywidgets and Markdown along
+
+        cell = self._cell()
+        self._shown.add(reply.id)
+        if cell is None:
+            self._awaited.append(reply)
+        if into is not None:
+            view.show_into(reply, into)
+        elif reply.feed.ended:
+            view.show_ended(reply, CellOutput(self._shell), offering=cell is not None)
+        elif cell is None:
+            self._unfinished.append(view.SavedView(reply, CellOutput(self._shell)))
+        else:
+            live = view.show_live(reply, CellOutput(self._shell))
+            self._live.setdefault(cell, WeakSet()).add(live)
+
+    def display(self, reply: Reply) -> None:
+        self._cell()
+        if reply.id not in self._shown:
+            self.show(reply)
+
+    def _cell(self) -> str | None:
+        """The cell that runs now. What it showed when it ran before is gone from the page."""
+        cell, execution = self.position()
+        if execution != self._execution:
+            self._execution = execution
+            self._shown.clear()
+            for view in self._live.pop(cell or "", ()):
+                view.retire()
+        return cell
+
+    def _cell_ends(self, result: Any) -> None:
+        """Where nobody looks, the answers come first; an interrupt ends the wait, not them."""
+        awaited, self._awaited = self._awaited, []
+        unfinished, self._unfinished = self._unfinished, []
+        if not isinstance(result.error_in_exec, KeyboardInterrupt):
+            with suppress(KeyboardInterrupt):
+                for reply in awaited:
+                    engines.wait(reply.feed.done)
+        for view in unfinished:
+            view.finish()

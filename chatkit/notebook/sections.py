@@ -1,0 +1,124 @@
+"""A message that grows, as sections of safe HTML blocks, and what has changed in them.
+
+Each part of a message that shows something is a section. A change is what the view's script
+needs to follow: from which block on, how much of that block stays, and what comes after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from chatkit.messages import Message, Part, ReasoningPart, TextPart
+from chatkit.notebook.words import aside
+from chatkit.render import Blocks, html
+
+Change = tuple[int, str | None, int, int, list[str]]
+"""(section, kind, first block, UTF-16 units of it that stay, what comes after them); a kind of
+None: there is no such section any more."""
+_HALF = "\ufffd"  # stands for half a character, until the other half comes
+
+
+class Sections:
+    """The sections of one message. `state` is how the script would hold them."""
+
+    def __init__(self) -> None:
+        self.state: list[list[Any]] = []  # [kind, blocks] of each section
+        self._sections: list[_Section] = []
+
+    def update(self, message: Message, *, ended: bool) -> list[Change]:
+        """Show `message`; returns what is new since the last time."""
+        return list(self._changes(message, ended))
+
+    def _changes(self, message: Message, ended: bool) -> Iterator[Change]:
+        shown = [(kind, part) for part in message.parts if (kind := _kind(part))]
+        for number, (kind, part) in enumerate(shown):
+            if number < len(self._sections) and self._sections[number].kind != kind:
+                yield self._drop(number)
+            opened = number == len(self._sections)
+            if opened:
+                self._open(kind)
+            change = self._sections[number].change(part, ended)
+            if opened or change is not None:
+                yield number, kind, *(change or (0, 0, []))
+        if len(shown) < len(self._sections):
+            yield self._drop(len(shown))
+
+    def _open(self, kind: str) -> None:
+        section = _Section(kind)
+        self._sections.append(section)
+        self.state.append([kind, section.html])
+
+    def _drop(self, number: int) -> Change:
+        del self._sections[number:], self.state[number:]
+        return number, None, 0, 0, []
+
+
+class _Section:
+    """One part as blocks of HTML: as they were last told, and how to go on from there."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.html: list[str] = []
+        self._text = ""
+        self._closed = False
+        self._blocks = Blocks()
+        self._final = 0  # how many blocks no longer change
+
+    def change(self, part: Part, ended: bool) -> tuple[int, int, list[str]] | None:
+        """Take in the part as it is now; what changed, or None."""
+        if isinstance(part, TextPart | ReasoningPart):
+            self._grow(part.text, ended or part.state != "streaming")
+            tail = [] if self._closed else self._blocks.tail()
+            now = [*self._blocks.done[self._final :], *tail]
+        else:
+            now = [html(aside(part))]
+        told = self.html[self._final :]
+        same = _common(told, now)
+        at, self._final = self._final + same, len(self._blocks.done)
+        if same == len(told) == len(now):
+            return None
+        self.html[at:] = now[same:]
+        if same == len(told) or same == len(now):
+            return at, 0, now[same:]
+        kept = now[same][: _common(told[same], now[same])]
+        return at, _utf16_units(kept), [now[same][len(kept) :], *now[same + 1 :]]
+
+    def _grow(self, text: str, closed: bool) -> None:
+        if self._closed and text == self._text:
+            return
+        if self._closed or not text.startswith(self._text):  # it was written anew
+            self._blocks, self._text, self._closed, self._final = Blocks(), "", False, 0
+        grown = text if closed else text.removesuffix(_HALF)
+        self._blocks.feed(grown[len(self._text) :])
+        self._text, self._closed = grown, closed
+        if closed:
+            self._blocks.finish()
+
+
+def _kind(part: Part) -> str:
+    """What a section is: `text`, `thought`, `aside`, or "" where a part shows nothing."""
+    match part:
+        case TextPart():
+            return "text"
+        case ReasoningPart():
+            return "thought" if part.text.strip() else ""
+        case _:
+            return "aside" if aside(part) else ""
+
+
+def _common(a: Any, b: Any) -> int:
+    """How much two texts, or two lists, have in common at their beginning."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _utf16_units(text: str) -> int:
+    """The length of `text` as JavaScript counts it."""
+    return len(text.encode("utf-16-le")) // 2

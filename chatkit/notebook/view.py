@@ -1,0 +1,184 @@
+"""The live view of a reply: follows its feed, shows it in a widget, leaves Markdown behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ipywidgets import Box, Output
+
+from chatkit.errors import ChatkitError
+from chatkit.notebook import words
+from chatkit.notebook.places import CellOutput
+from chatkit.notebook.widget import ReplyWidget
+from chatkit.replies import Reply
+
+PACE = 0.08  # seconds between updates
+SAVE_PACE = 2.0  # seconds at least between updates of the text that a save would keep
+SAVE_GROWTH = 1.5  # and as it is sent whole, it must have grown by so much: this adds up linearly
+
+
+class LiveView:
+    """A reply in a widget. In a cell its last word is plain Markdown in the widget's place;
+    in a widget of the user's own (`output` is None) it stays."""
+
+    def __init__(self, reply: Reply, widget: ReplyWidget, output: CellOutput | None) -> None:
+        self._reply = reply
+        self._feed = reply.feed
+        self._widget = widget
+        self._output = output
+        self._due = 0.0
+        self._called = False
+        self._saved = 0
+        self._save_due = time.monotonic() + SAVE_PACE
+        widget.clicked = self._clicked
+
+    def follow(self) -> None:
+        """Show the reply as it grows, until it has ended."""
+        self._feed.engine.call(self._begin)
+
+    def retire(self) -> None:
+        """Nobody sees it any more: the cell has been run again."""
+        self._feed.engine.call(self._retire)
+
+    # -- on the engine's thread --
+
+    def _begin(self) -> None:
+        self._unwatch = self._feed.watch(self._look)
+        self._look()
+
+    def _look(self) -> None:
+        if self._feed.ended:
+            self._end()
+        elif self._due <= time.monotonic():
+            self._update()
+        elif not self._called:
+            self._called = True
+            self._feed.engine.ticker.soon(self._look_again)
+
+    def _look_again(self) -> None:
+        self._called = False
+        if not self._feed.ended:
+            self._look()
+
+    def _update(self) -> None:
+        self._due = time.monotonic() + PACE
+        self._show()
+        if self._output is not None and self._save_due <= time.monotonic():
+            self._save(self._output)
+
+    def _save(self, output: CellOutput) -> None:
+        """Let a notebook that is saved while the answer grows hold what there is by now."""
+        count = len(self._feed.chunks)
+        if count > self._saved * SAVE_GROWTH:
+            self._saved, self._save_due = count, time.monotonic() + SAVE_PACE
+            output.replace(*self._widget.bundle(words.saved(self._feed)))
+
+    def _end(self) -> None:
+        self._unwatch()
+        self._show_for_good()
+        if self._output is not None:
+            offer(self._reply, self._output)
+        told = len(self._feed.warnings)
+
+        def on_finish_called(_: object) -> None:
+            if len(self._feed.warnings) > told:
+                self._show_for_good()
+
+        self._feed.done.add_done_callback(on_finish_called)
+
+    def _show_for_good(self) -> None:
+        if self._output is not None:
+            self._output.replace(words.saved(self._feed))
+            self._show()  # where a page was loaded meanwhile, it cannot replace the output
+        else:
+            self._show()
+            self._widget.tell_all()  # where widgets are saved with a notebook, this is saved
+
+    def _show(self) -> None:
+        message = self._feed.message()
+        self._widget.show(words.foot(self._feed, message), message, ended=self._feed.ended)
+
+    def _retire(self) -> None:
+        self._unwatch()
+        self._widget.close()
+
+    # -- on the thread that takes what is clicked --
+
+    def _clicked(self, what: str) -> None:
+        call = self._feed.engine.call
+        match what:
+            case "stop":
+                self._reply.stop()
+            case "resume":
+                self._go_on(self._reply.resume)
+            case "again":
+                self._go_on(self._reply.regenerate)
+            case "tell":
+                call(self._widget.tell_all)
+            case "close" if self._output is not None:
+                call(self._widget.close)
+
+    def _go_on(self, ask: Callable[[], Reply]) -> None:
+        """Show the answer that `ask` brings in the same place."""
+        try:
+            reply = ask()
+        except ChatkitError as refused:
+            foot = words.foot(self._feed, self._feed.message()) | words.refused(refused)
+            self._feed.engine.call(self._widget.show, foot)
+        else:
+            LiveView(reply, self._widget, self._output).follow()
+
+
+class SavedView:
+    """A reply where nobody looks: as it stands now, and as it stands at the cell's end."""
+
+    def __init__(self, reply: Reply, output: CellOutput) -> None:
+        self._feed = reply.feed
+        self._output = output
+        output.open(words.saved(self._feed))
+
+    def finish(self) -> None:
+        """The cell ends."""
+        self._output.replace(words.saved(self._feed))
+
+
+def show_live(reply: Reply, output: CellOutput) -> LiveView:
+    """Show a reply in an output of the cell that runs now, and follow it."""
+    widget = ReplyWidget(words.foot(reply.feed, reply.message))
+    view = LiveView(reply, widget, output)
+    output.open(*widget.bundle(words.saved(reply.feed)))
+    view.follow()
+    return view
+
+
+def show_ended(reply: Reply, output: CellOutput, *, offering: bool) -> None:
+    """Show a reply that is over; with `offering`, go on from it if it broke off."""
+    output.open(words.saved(reply.feed))
+    if offering:
+        offer(reply, output)
+
+
+def show_into(reply: Reply, into: Any) -> None:
+    """Show a reply live in an `ipywidgets.Output` or a box, below what is in it already."""
+    widget = ReplyWidget(words.foot(reply.feed, reply.message))
+    view = LiveView(reply, widget, None)
+    match into:
+        case Output():
+            into.append_display_data(widget)
+        case Box():
+            into.children = (*into.children, widget)
+        case _:
+            raise TypeError(f"into is an ipywidgets.Output or a box, not {type(into).__name__}")
+    view.follow()
+
+
+def offer(reply: Reply, output: CellOutput) -> None:
+    """Below an answer that broke off: Resume and Ask again."""
+    message = reply.message
+    if words.offers(message):
+        widget = ReplyWidget(words.foot(reply.feed, message) | {"line": "", "notices": ""})
+        below = output.another()
+        LiveView(reply, widget, below)
+        below.add(*widget.bundle({"text/plain": ""}))

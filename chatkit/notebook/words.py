@@ -1,0 +1,218 @@
+"""The words around an answer: the waiting line, the status line, the boxes, the saved text.
+
+Pure functions. What is saved in a notebook must be readable without a kernel, and safe where
+the Markdown of a trusted notebook is not sanitized.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from chatkit.errors import describe
+from chatkit.feed import Feed
+from chatkit.messages import (
+    ENDED,
+    FilePart,
+    Message,
+    Part,
+    ReasoningPart,
+    SourceDocumentPart,
+    SourceUrlPart,
+    TextPart,
+    ToolPart,
+    Usage,
+)
+from chatkit.render import html, markdown, plain
+
+_STOP = (("stop", "Stop"),)  # buttons: what each one says when clicked, and its label
+_OFFERS = (("resume", "Resume"), ("again", "Ask again"))
+_CUT_SHORT = {
+    "length": "complete, cut off at the token limit",
+    "content-filter": "complete, cut off by the provider's filter",
+}
+
+
+class Notice(NamedTuple):
+    """What a reader must know beside the answer: whose words it holds, and what to do."""
+
+    title: str
+    told: str = ""  # somebody else's words, shown as they are
+    advice: str = ""  # in Markdown
+
+    @property
+    def markdown(self) -> str:
+        return " ".join(filter(None, [f"**{self.title}**", _literal(self.told), self.advice]))
+
+    @property
+    def plain(self) -> str:
+        return " ".join(filter(None, self))
+
+
+# -- what the view shows --
+
+
+def foot(feed: Feed, message: Message) -> dict[str, Any]:
+    """What stands below an answer, as the view's script takes it."""
+    began = message.created_at if message.status == "streaming" else None
+    return {
+        "over": feed.ended,
+        "line": status_line(message) if feed.ended else live_line(feed, message),
+        "since": None if began is None else began.timestamp() * 1000,
+        "notices": html("\n\n".join(map(_box, notices(feed, message)))),
+        "buttons": _STOP if not feed.ended else _OFFERS if offers(message) else (),
+    }
+
+
+def refused(error: Exception) -> dict[str, Any]:
+    """What changes in the foot when going on is refused."""
+    return {"notices": html(_box(Notice("Error:", str(error)))), "buttons": ()}
+
+
+def offers(message: Message) -> bool:
+    """Whether to offer going on: it broke off, and there is something to go on from."""
+    return message.status == "interrupted" and not message.is_empty
+
+
+def live_line(feed: Feed, message: Message) -> str:
+    """What is going on while an answer is being written; the view's clock stands behind it."""
+    model = _model(message) or "the model"
+    if feed.note:
+        return feed.note
+    if message.status == "queued":
+        return "Queued behind the answer above"
+    if message.is_empty:
+        return f"Waiting for {model}"
+    return f"{model} is thinking" if isinstance(message.parts[-1], ReasoningPart) else model
+
+
+def aside(part: Part) -> str:
+    """A part that is neither text nor reasoning, as a line of Markdown; "" if it shows nothing."""
+    match part:
+        case SourceUrlPart():
+            return f"Source: [{_literal(part.title or part.url)}](<{part.url}>)"
+        case SourceDocumentPart():
+            return f"Source: {_literal(part.title)}"
+        case FilePart():
+            return f"File: {_literal(part.filename or part.media_type)}"
+        case ToolPart():
+            return f"Tool {_literal(part.title or part.tool_name)}: {part.state}"
+        case _:
+            return ""
+
+
+# -- what a notebook keeps --
+
+
+def saved(feed: Feed) -> dict[str, str]:
+    """An answer as a notebook file keeps it: Markdown and plain text, its status line below."""
+    message = feed.message()
+    line, beside = status_line(message), notices(feed, message)
+    parts = [part for part in map(_saved, message.parts) if part]
+    boxes = [_box(notice) for notice in beside]
+    said = [message.text.strip(), *(notice.plain for notice in beside), line]
+    return {
+        "text/markdown": "\n\n".join([*parts, *boxes, markdown(f"*{_literal(line)}*")]),
+        "text/plain": plain("\n\n".join(filter(None, said))),
+    }
+
+
+def status_line(message: Message) -> str:
+    """How an answer stands, who gave it, and what it took."""
+    said = [_standing(message), _model(message), _tokens(message.usage)]
+    if message.status in ENDED:
+        said += [_seconds(message.metadata.get("seconds")), _cost(message.metadata.get("cost"))]
+    return " · ".join(filter(None, said))
+
+
+def notices(feed: Feed, message: Message) -> list[Notice]:
+    """What a reader must know beside the answer."""
+    said = [Notice("Note:", warning) for warning in feed.warnings]
+    match message.status:
+        case "interrupted":
+            said.append(_interrupted(message))
+        case "error":
+            said.append(_failed(message, feed.error))
+    return said
+
+
+def _saved(part: Part) -> str:
+    match part:
+        case TextPart():
+            return markdown(part.text)
+        case ReasoningPart() if part.text.strip():
+            inside = markdown(part.text)
+            return f"<details><summary>Reasoning</summary>\n\n{inside}\n\n</details>"
+        case _:
+            return markdown(aside(part))
+
+
+def _box(notice: Notice) -> str:
+    return f"> {markdown(notice.markdown)}"
+
+
+def _standing(message: Message) -> str:
+    match message.status:
+        case "queued":
+            return "waiting when this was saved"
+        case "streaming":
+            return "still being written when this was saved"
+        case "complete":
+            return _CUT_SHORT.get(str(message.metadata.get("finishReason")), "complete")
+        case ended:
+            return ended
+
+
+def _model(message: Message) -> str:
+    return str(message.metadata.get("model") or "")
+
+
+def _tokens(usage: Usage | None) -> str:
+    if usage is None or usage.output_tokens is None:
+        return ""
+    asked = f"{usage.input_tokens:,} → " if usage.input_tokens is not None else ""
+    return f"{asked}{usage.output_tokens:,} tokens"
+
+
+def _seconds(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        return ""
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def _cost(cost: object) -> str:
+    return f"${cost:.2g}" if isinstance(cost, int | float) else ""
+
+
+def _interrupted(message: Message) -> Notice:
+    if message.is_empty:
+        return Notice(
+            "Interrupted", advice="before anything arrived. Run the cell again to ask again."
+        )
+    count = len(message.text.split())
+    return Notice(
+        "Interrupted",
+        advice=f"after {count:,} word{'s'[: count != 1]}; what arrived is kept. "
+        "`reply.resume()` goes on, `reply.regenerate()` asks again.",
+    )
+
+
+def _failed(message: Message, error: Exception | None) -> Notice:
+    told = describe(error) if error is not None else message.metadata.get("error")
+    words = str(told.get("message") or told.get("type")) if isinstance(told, dict) else ""
+    words = words.strip() or "no reason was given"
+    kept = "" if message.is_empty else "What arrived is kept. "
+    return Notice(
+        "Error:",
+        words if words.endswith((".", "!", "?")) else f"{words}.",
+        f"{kept}Run the cell again to ask again.",
+    )
+
+
+def _literal(text: str) -> str:
+    """Text as Markdown that shows it as it is, in one line; addresses stay links."""
+    words = (word if "://" in word else _MARKS.sub(r"\\\g<0>", word) for word in text.split())
+    return " ".join(words)
+
+
+_MARKS = re.compile(r"[\\`*_{}\[\]<>#|~$!&]")

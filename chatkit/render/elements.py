@@ -1,0 +1,163 @@
+"""Markdown tokens as HTML: code with colours, formulas, tables and links; alone knows Pygments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from html import escape
+from itertools import groupby
+
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+from pygments.lexers import get_all_lexers, get_lexer_by_name
+from pygments.token import Comment, Error, Generic, Keyword, Name, Number, Operator, String
+from pygments.token import Token as Anything
+from pygments.token import _TokenType as Kind
+
+from chatkit.render.mathml import Unconvertible, mathml
+
+LONGEST_COLOURED = 50_000
+LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+#._-]{0,31}")
+COLOURS: dict[Kind, str] = {
+    Anything: "",
+    Error: "",
+    Comment: "c",
+    Comment.Preproc: "nd",
+    Generic.Deleted: "gd",
+    Generic.Heading: "gh",
+    Generic.Inserted: "gi",
+    Generic.Output: "c",
+    Generic.Prompt: "c",
+    Keyword: "k",
+    Keyword.Constant: "kc",
+    Keyword.Type: "kt",
+    Name.Attribute: "na",
+    Name.Builtin: "nb",
+    Name.Class: "nc",
+    Name.Decorator: "nd",
+    Name.Exception: "nc",
+    Name.Function: "nf",
+    Name.Tag: "nt",
+    Number: "m",
+    Operator: "o",
+    Operator.Word: "k",
+    String: "s",
+    String.Escape: "se",
+    String.Interpol: "se",
+}
+
+
+class Elements(RendererHTML):
+    """markdown-it's renderer, where chatkit says it differently.
+
+    `env["open_at"]`, where given, is the last line of a text that still grows: code that
+    reaches it is shown plain, because colouring it anew at every token would be quadratic.
+    """
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        token = tokens[idx]
+        growing = token.map is not None and token.map[1] >= env.get("open_at", float("inf"))
+        return code_block(token.content, language(token.info), coloured=not growing)
+
+    def code_block(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return code_block(tokens[idx].content, "")
+
+    def math_inline(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        display = tokens[idx].markup in ("$$", "\\[")
+        return _formula(tokens[idx].content, display=display)
+
+    def math_block(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        content, closed = tokens[idx].content, tokens[idx].meta["closed"]
+        shown = _formula(content, display=True) if closed else _source(content)
+        return f'<div class="math">{shown}</div>\n'
+
+    def table_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return '<div class="table"><table>\n'
+
+    def table_close(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        return "</table></div>\n"
+
+    def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return _cell(tokens[idx])
+
+    td_open = th_open
+
+    def link_open(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
+    ) -> str:
+        attrs = tokens[idx].attrs
+        image = ' class="image"' if attrs.get("class") == "image" else ""
+        return (
+            f'<a href="{escape(str(attrs["href"]))}"{image}'
+            ' target="_blank" rel="noopener noreferrer nofollow">'
+        )
+
+
+def _cell(token: Token) -> str:
+    """A table cell, its alignment a class: the renderer writes no style."""
+    align = str(token.attrs.get("style", "")).removeprefix("text-align:")
+    return f'<{token.tag} class="{align}">' if align else f"<{token.tag}>"
+
+
+def _formula(latex: str, *, display: bool) -> str:
+    try:
+        return mathml(latex.strip(), display=display)
+    except Unconvertible:
+        return _source(latex)
+
+
+def _source(latex: str) -> str:
+    return f'<code class="math">{escape(latex, quote=False)}</code>'
+
+
+def language(info: str) -> str:
+    """The language that a fence's info string names, or "" if that is no name."""
+    first = info.split(maxsplit=1)[:1]
+    return first[0] if first and LANGUAGE.fullmatch(first[0]) else ""
+
+
+def code_block(code: str, name: str, *, coloured: bool = True) -> str:
+    """A block of code in language `name`; "" is none."""
+    label = f' data-language="{name}"' if name else ""
+    inside = _coloured(code, name) if coloured else escape(code, quote=False)
+    return f"<pre{label}><code>{inside}</code></pre>\n"
+
+
+@lru_cache(maxsize=16)  # code within a list is shown again while the list grows
+def _coloured(code: str, name: str) -> str:
+    if len(code) > LONGEST_COLOURED or name.lower() not in _languages():
+        return escape(code, quote=False)
+    lexer = get_lexer_by_name(name.lower(), stripnl=False, ensurenl=False)
+    pieces = list(lexer.get_tokens(code))
+    if "".join(text for _, text in pieces) != code:  # some lexers drop what they cannot place
+        return escape(code, quote=False)
+    runs = groupby(pieces, key=lambda piece: _colour(piece[0]))
+    return "".join(_span(colour, "".join(text for _, text in run)) for colour, run in runs)
+
+
+def _span(colour: str, text: str) -> str:
+    text = escape(text, quote=False)
+    return f'<span class="{colour}">{text}</span>' if colour and not text.isspace() else text
+
+
+@cache
+def _colour(kind: Kind) -> str:
+    return next(COLOURS[ancestor] for ancestor in reversed(kind.split()) if ancestor in COLOURS)
+
+
+@cache
+def _languages() -> frozenset[str]:
+    """Every alias Pygments itself knows; asking it about an unknown one would search the disk."""
+    return frozenset(alias for lexer in get_all_lexers(plugins=False) for alias in lexer[1])

@@ -1,0 +1,268 @@
+"""The notebook's own words and changes, without a kernel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatkit import engine as engines
+from chatkit.errors import AuthError, StreamCut
+from chatkit.feed import Feed
+from chatkit.messages import Message, Part, ReasoningPart, SourceUrlPart, TextPart, ToolPart
+from chatkit.notebook import words
+from chatkit.notebook.sections import Change, Sections
+from chatkit.render import html
+
+ANSWER = """\
+## Three days 🚋
+
+Start in **Alfama** 😀 and *walk*.
+
+1. one
+2. two
+
+```python
+def fare(): return 1.80  # €
+```
+
+| a | b |
+| - | -: |
+| 1 | 𝔅 |
+
+The end, $x^2$."""
+
+
+class Script:
+    """What `static/reply.js` does with changes: text is counted in UTF-16 units there."""
+
+    def __init__(self) -> None:
+        self.sections: list[list[Any]] = []
+
+    def take(self, changes: list[Change]) -> None:
+        for number, kind, at, keep, more in json.loads(json.dumps(changes)):
+            if kind is None:
+                del self.sections[number:]
+                continue
+            if number == len(self.sections):
+                self.sections.append([kind, []])
+            blocks = self.sections[number][1]
+            kept = blocks[at].encode("utf-16-le")[: 2 * keep].decode("utf-16-le") if keep else ""
+            blocks[at:] = [kept + more[0], *more[1:]] if kept else more
+
+
+def message(*parts: Part, status: Any = "streaming", **metadata: Any) -> Message:
+    return Message(id="m", role="assistant", parts=parts, status=status, metadata=metadata)
+
+
+def growing(text: str) -> TextPart:
+    return TextPart(text, state="streaming")
+
+
+def follow(*messages: Message) -> tuple[Script, Sections]:
+    script, sections = Script(), Sections()
+    for each in messages:
+        script.take(sections.update(each, ended=each.status != "streaming"))
+        assert script.sections == sections.state
+    return script, sections
+
+
+# -- changes --
+
+
+@pytest.mark.parametrize("step", [1, 7, 40])
+def test_changes_add_up_to_the_whole_answer_however_it_arrives(step: int) -> None:
+    grown = [message(growing(ANSWER[:end])) for end in range(0, len(ANSWER), step)]
+    script, _ = follow(*grown, message(TextPart(ANSWER), status="complete"))
+    [[kind, blocks]] = script.sections
+    assert (kind, "".join(blocks)) == ("text", html(ANSWER))
+
+
+@given(st.lists(st.text("ab 😀\n`*|-#$1.>", max_size=12), max_size=20))
+def test_changes_add_up_for_any_text(pieces: list[str]) -> None:
+    texts = ["".join(pieces[:count]) for count in range(len(pieces) + 1)]
+    ended = message(TextPart(texts[-1]), status="complete")
+    script, _ = follow(*(message(growing(text)) for text in texts), ended)
+    [[_, blocks]] = script.sections
+    assert "".join(blocks) == html(texts[-1])
+
+
+def test_reasoning_tools_and_sources_are_sections_of_their_own() -> None:
+    tool = ToolPart("search", "c1", "input-available")
+    source = SourceUrlPart("s1", "https://visitlisboa.com", "The *city*")
+    done = ToolPart("search", "c1", "output-available")
+    script, _ = follow(
+        message(ReasoningPart("hm", state="streaming")),
+        message(ReasoningPart("hm, hills"), tool),
+        message(ReasoningPart("hm, hills"), done, growing("Wear")),
+        message(
+            ReasoningPart("hm, hills"), done, TextPart("Wear shoes."), source, status="complete"
+        ),
+    )
+    assert [kind for kind, _ in script.sections] == ["thought", "aside", "text", "aside"]
+    assert "output-available" in script.sections[1][1][0]
+    assert script.sections[2][1] == ["<p>Wear shoes.</p>\n"]
+    assert 'href="https://visitlisboa.com"' in script.sections[3][1][0]
+    assert "The *city*" in script.sections[3][1][0]
+
+
+def test_a_step_that_begins_anew_takes_back_what_it_showed() -> None:
+    script, _ = follow(
+        message(TextPart("kept"), growing("taken back")),
+        message(TextPart("kept")),
+        message(TextPart("kept"), ReasoningPart("instead")),
+        message(TextPart("other"), status="complete"),
+    )
+    assert script.sections == [["text", ["<p>other</p>\n"]]]
+
+
+def test_half_a_character_is_not_shown() -> None:
+    script, _ = follow(message(growing("so far \ufffd")))
+    assert "\ufffd" not in script.sections[0][1][0]
+    script, _ = follow(message(TextPart("broken \ufffd"), status="complete"))
+    assert "\ufffd" in script.sections[0][1][0]
+
+
+def test_nothing_is_told_when_nothing_has_changed() -> None:
+    sections = Sections()
+    assert sections.update(message(growing("one\n\ntwo")), ended=False)
+    assert sections.update(message(growing("one\n\ntwo")), ended=False) == []
+
+
+def test_what_is_told_per_character_does_not_rise_with_the_length() -> None:
+    def told(paragraphs: int) -> float:
+        text, sections, size = f"{ANSWER}\n\n" * paragraphs, Sections(), 0
+        for end in range(0, len(text), 25):
+            changes = sections.update(message(growing(text[:end])), ended=False)
+            size += len(json.dumps(changes))
+        return size / len(text)
+
+    assert told(200) <= 1.1 * told(20)
+
+
+# -- words --
+
+
+@pytest.fixture
+def engine() -> engines.Engine:
+    return engines.get_engine()
+
+
+def ended(
+    engine: engines.Engine, *parts: Part, error: Exception | None = None, **more: Any
+) -> Feed:
+    return Feed.ended_with(message(*parts, **more), engine, error)
+
+
+USED = {"inputTokens": 31, "outputTokens": 1212}
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (
+            {"model": "openai/gpt", "usage": USED, "seconds": 2.42, "cost": 0.00121},
+            "complete · openai/gpt · 31 → 1,212 tokens · 2.4 s · $0.0012",
+        ),
+        ({"finishReason": "length"}, "complete, cut off at the token limit"),
+        ({"status": "stopped", "model": "m", "seconds": 125.0}, "stopped · m · 2 min 5 s"),
+        ({"status": "streaming", "model": "m"}, "still being written when this was saved · m"),
+        ({"usage": {"outputTokens": 7}}, "complete · 7 tokens"),
+        ({"usage": "none of ours", "seconds": "soon"}, "complete"),
+    ],
+)
+def test_the_status_line_says_what_is_known(more: dict[str, Any], line: str) -> None:
+    assert words.status_line(message(**({"status": "complete"} | more))) == line
+
+
+def test_an_answer_is_kept_as_markdown_and_plain_text(engine: engines.Engine) -> None:
+    feed = ended(engine, TextPart("See **this**."), status="complete", model="a/b_c*d")
+    assert words.saved(feed) == {
+        "text/markdown": "See **this**.\n\n*complete · a/b_c\\*d*",
+        "text/plain": "See **this**.\n\ncomplete · a/b_c*d",
+    }
+
+
+def test_reasoning_is_kept_folded_and_cannot_break_out(engine: engines.Engine) -> None:
+    thought = ReasoningPart("</details><script>alert(1)</script>\n```\nopen")
+    kept = words.saved(ended(engine, thought, TextPart("so"), status="complete"))
+    lines = kept["text/markdown"].split("\n")
+    assert lines[0] == "<details><summary>Reasoning</summary>"
+    assert [line for line in lines if line.startswith("<")] == [lines[0], "</details>"]
+    assert lines[-5:] == ["</details>", "", "so", "", "*complete*"]
+    assert "alert" not in kept["text/plain"]
+
+
+def test_what_ends_open_does_not_swallow_the_status_line(engine: engines.Engine) -> None:
+    kept = words.saved(ended(engine, TextPart("```python\nopen"), status="stopped"))
+    assert kept["text/markdown"] == "```python\nopen\n```\n\n*stopped*"
+
+
+def test_an_error_is_a_box_with_the_providers_own_words(engine: engines.Engine) -> None:
+    told = AuthError(
+        "who refused (401): *bad* `key`\n<b>see</b> https://x.io/a_b*c [1]", status=401
+    )
+    feed = ended(engine, status="error", error=told)
+    box = words.saved(feed)["text/markdown"].split("\n\n")[0]
+    assert box.startswith("> **Error:** who refused (401): \\*bad\\* ")
+    assert box.endswith(" Run the cell again to ask again.")
+    assert "\n" not in box
+    assert "<b>" not in box
+    live = words.foot(feed, feed.message())["notices"]
+    assert "*bad* `key` &lt;b&gt;see&lt;/b&gt;" in live
+    assert "Error: who refused (401): *bad* `key`" in words.saved(feed)["text/plain"]
+
+
+def test_a_restored_error_is_told_from_what_was_stored(engine: engines.Engine) -> None:
+    stored = {"type": "RateLimited", "message": "slow down", "status": 429}
+    half = message(TextPart("half"), status="error").replace(metadata={"error": stored})
+    kept = words.saved(Feed.ended_with(half, engine))
+    assert "Error: slow down. What arrived is kept." in kept["text/plain"]
+    silent = ended(engine, TextPart("half"), status="error")
+    assert "no reason was given" in words.saved(silent)["text/plain"]
+
+
+def test_an_interrupted_answer_says_what_is_kept_and_what_to_do(engine: engines.Engine) -> None:
+    cut = StreamCut("gone")
+    feed = ended(engine, TextPart("one two"), status="interrupted", error=cut)
+    kept = words.saved(feed)["text/markdown"]
+    assert "> **Interrupted** after 2 words; what arrived is kept. `reply.resume()`" in kept
+    assert [label for _, label in words.foot(feed, feed.message())["buttons"]] == [
+        "Resume",
+        "Ask again",
+    ]
+    nothing = ended(engine, status="interrupted", error=cut)
+    assert "Run the cell again" in words.saved(nothing)["text/plain"]
+    assert words.foot(nothing, nothing.message())["buttons"] == ()
+
+
+def test_the_live_line_says_what_it_waits_for(engine: engines.Engine) -> None:
+    feed = Feed(message(status="queued", model="local/smollm2"), engine)
+
+    def line() -> str:
+        return str(words.foot(feed, feed.message())["line"])
+
+    assert line() == "Queued behind the answer above"
+    feed.begin(message(model="local/smollm2"))
+    assert line() == "Waiting for local/smollm2"
+    feed.say("Fetching smollm2: 41 of 93 MB")
+    assert line() == "Fetching smollm2: 41 of 93 MB"
+    feed.say("")
+    feed.warn("on_chunk raised <b>")
+    foot = words.foot(feed, feed.message())
+    assert "<b>" not in foot["notices"].replace("<strong>", "")
+    assert foot["buttons"] == (("stop", "Stop"),)
+    json.dumps(foot)
+
+
+def test_the_script_and_its_style_are_small_and_load_nothing() -> None:
+    static = Path(words.__file__).parent / "static"
+    script, style = (static / "reply.js").read_text(), (static / "reply.css").read_text()
+    assert len(script) < 6_000
+    assert len(style) < 4_000
+    for forbidden in ("http", "import", "url(", "fetch", "eval", "Function("):
+        assert forbidden not in script + style
