@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from chatkit import local
 from chatkit.errors import ConnectionFailed, ProviderError, RateLimited, StreamCut
 from chatkit.providers import Model, WireRequest
 from chatkit.providers.refusals import in_words
@@ -29,6 +29,7 @@ TRIES = 3
 LONGEST_WAIT = 120.0  # seconds; a server that asks for more is not waited for
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 600.0  # a model may think for minutes
+_LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 _REFUSAL_BYTES = 65_536
 _REFUSAL_TIMEOUT = 10.0  # seconds for the words of a refusal
 _BROKEN = frozenset(("RemoteProtocolError", "ReadError", "WriteError", "CloseError"))
@@ -75,6 +76,7 @@ class Transport:
                 timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
                 limits=httpx.Limits(max_connections=None, keepalive_expiry=30),
                 headers={"user-agent": "chatkit"},
+                mounts=dict.fromkeys(_LOOPBACK),  # a proxy cannot reach this machine's servers
                 follow_redirects=False,  # the key would go along
             )
         return self._client
@@ -90,34 +92,29 @@ async def _answer(client: Any, model: Model, request: WireRequest, report: Repor
             if wait is None:
                 raise
             reason = _reason(error, model)
-        again = f"trying again in {in_words(wait)} ({tried + 1} of {TRIES})"
-        report(f"{reason}; {again}")
-        await asyncio.sleep(wait)
+        if wait:
+            report(f"{reason}; trying again in {in_words(wait)} ({tried + 1} of {TRIES})")
+            await asyncio.sleep(wait)
     raise AssertionError("the last try returns or raises")
 
 
 async def _try(client: Any, model: Model, request: WireRequest, report: Report) -> Any:
     url = request.url
     if url.startswith("local:"):
+        from chatkit import local  # subprocesses and hashes are not needed before
+
         address = await local.address(model.name, report)
         url = address + url.removeprefix("local:")
-    response = await _send(client, model, request, url, json.dumps(request.body).encode())
+    headers = {"accept-encoding": "identity", **request.headers}  # compression buffers
+    content = json.dumps(request.body).encode()
+    built = client.build_request(request.method, url, headers=headers, content=content)
+    try:
+        response = await client.send(built, stream=True)
+    except _errors(client) as error:
+        raise _unreachable(model, url, error) from error
     if 200 <= response.status_code < 300:
         return response
     raise await _refusal(client, model, response)
-
-
-async def _send(client: Any, model: Model, request: WireRequest, url: str, body: bytes) -> Any:
-    headers = {"accept-encoding": "identity", **request.headers}  # compression buffers
-    for is_fresh in (False, True):
-        built = client.build_request(request.method, url, headers=headers, content=body)
-        try:
-            return await client.send(built, stream=True)
-        except _errors(client) as error:
-            # a kept connection that the server had closed; no byte has come, so once more
-            if is_fresh or not _kinds(error) & _BROKEN:
-                raise _unreachable(model, url, error) from error
-    raise AssertionError("the last try returns or raises")
 
 
 async def _refusal(client: Any, model: Model, response: Any) -> ProviderError:
@@ -139,6 +136,8 @@ def _wait(error: ProviderError | ConnectionFailed, tried: int) -> float | None:
     """Seconds before the next try, None where there is none."""
     if tried == TRIES or not error.retryable:
         return None
+    if tried == 1 and _kinds(error.__cause__) & _BROKEN:
+        return 0.0  # it was a kept connection, most likely, that the server had closed
     asked = error.retry_after if isinstance(error, ProviderError) else None
     if asked:
         return asked if asked <= LONGEST_WAIT else None
@@ -158,20 +157,20 @@ def _unreachable(model: Model, url: str, error: Exception) -> ConnectionFailed:
     parts = urlsplit(url)
     place = f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
     kinds, words = _kinds(error), _words(error)
+    is_unsafe = "certificate" in words.lower() or "ssl" in words.lower()
     if "ReadTimeout" in kinds:
-        failed = ConnectionFailed(f"{model.id}: {place} took the request and then said nothing.")
-        failed.retryable = False  # it may be at work on the answer
-        return failed
-    if "certificate" in words.lower() or "ssl" in words.lower():
-        failed = ConnectionFailed(
-            f"{model.id}: no safe connection to {place}: {words}. Where a proxy of your own"
-            " network is in between, pass client=httpx.AsyncClient(verify=…)."
-        )
-        failed.retryable = False
-        return failed
-    return ConnectionFailed(
-        f"{model.id}: cannot reach {place}: {words}. Is it running, and is base_url right?"
-    )
+        told = f"{place} took the request and then said nothing."
+    elif is_unsafe:
+        told = f"no safe connection to {place}: {words}. If a proxy of your own network is in"
+        told += " between, pass client=httpx.AsyncClient(verify=…)."
+    elif kinds & _BROKEN:
+        told = f"{place} closed the connection before it answered: {words}"
+    else:
+        told = f"cannot reach {place}: {words}. Is it running, and is base_url right?"
+    failed = ConnectionFailed(f"{model.id}: {told}")
+    # a silent one may be at work on the answer; a certificate gets no better
+    failed.retryable = not (is_unsafe or "ReadTimeout" in kinds)
+    return failed
 
 
 def _errors(client: Any) -> type[Exception]:
@@ -186,18 +185,26 @@ def _errors(client: Any) -> type[Exception]:
     return httpx.RequestError
 
 
-def _kinds(error: Exception) -> set[str]:
+def _kinds(error: BaseException | None) -> set[str]:
     """The names of its classes, which httpx and its continuations share."""
     return {cls.__name__ for cls in type(error).__mro__}
 
 
 def _words(error: Exception) -> str:
-    """What happened, from the innermost cause that has words for it."""
-    words = "it took too long" if "TimeoutException" in _kinds(error) else "the connection was lost"
+    """What happened: the operating system's words where the library's own say nothing."""
+    kinds = _kinds(error)
+    if str(error) and "ConnectError" not in kinds:
+        return str(error)
     cause: BaseException | None = error
-    while cause is not None:
-        words = str(getattr(cause, "strerror", None) or cause) or words
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    while cause is not None and cause.__cause__ is not None:
         cause = cause.__cause__
         if isinstance(cause, BaseExceptionGroup):  # one for each address of the host
             cause = cause.exceptions[0]
-    return words
+    if isinstance(cause, ConnectionError) and cause.errno:
+        return os.strerror(cause.errno)
+    said = getattr(cause, "strerror", None) or str(cause or error)
+    return said or (
+        "it took too long" if "TimeoutException" in kinds else "the connection was lost"
+    )

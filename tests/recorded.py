@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chatkit.chunks import Chunk, ToolInputDelta, ToolInputStart
+import msgspec
+
+from chatkit.chunks import Chunk, Error, Finish, ToolInputAvailable, ToolInputDelta, ToolInputStart
 from chatkit.messages import Message, ReasoningPart, SourceUrlPart, TextPart
 from chatkit.providers import Decoder, Model, get_model
 from chatkit.reducer import reduce
@@ -83,6 +85,17 @@ def decode(decoder: Decoder, *pieces: bytes) -> list[Chunk]:
     return chunks + decoder.close()
 
 
+def check_order(chunks: list[Chunk]) -> None:
+    """What holds of every stream: it can be written, it ends once, and calls come with the end."""
+    for chunk in chunks:
+        msgspec.json.encode(chunk)
+    endings = [place for place, chunk in enumerate(chunks) if isinstance(chunk, Finish | Error)]
+    assert endings in ([], [len(chunks) - 1])
+    calls = [chunk for chunk in chunks if isinstance(chunk, ToolInputAvailable)]
+    assert not calls or isinstance(chunks[-1], Finish)
+    reduce(Message(id="damaged", role="assistant"), chunks)
+
+
 def result(decoder: Decoder, chunks: list[Chunk]) -> Json:
     """What a client made of a stream, in the recordings' words."""
     message = reduce(Message(id="recorded", role="assistant"), chunks)
@@ -96,7 +109,7 @@ def result(decoder: Decoder, chunks: list[Chunk]) -> Json:
         "tool_calls": _calls(chunks),
         "finish_reason": told.get("rawFinishReason"),
         "usage": {words[key]: usage[key] for key in words if key in usage} or None,
-        "model": told.get("model"),
+        "model": told.get("responseModel"),
         "source_urls": [part.url for part in message.parts if isinstance(part, SourceUrlPart)],
         "complete": decoder.finished,
         "error": str(decoder.error) if decoder.error else None,

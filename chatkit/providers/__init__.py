@@ -39,17 +39,20 @@ DEFAULT = "local/smollm2"
 _SECRET = re.compile("auth|key|token|secret|cookie", re.I)  # in the name of a header
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Model:
     """A model at an address. The key is in no repr, no error text and no stored message."""
 
     provider: str
     name: str
     base_url: str
-    endpoint: Endpoint = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    client: Any = field(default=None, repr=False)  # an httpx.AsyncClient, or one like it
-    api_key: str | None = field(default=None, repr=False)
+    endpoint: Endpoint
+    headers: Mapping[str, str] = field(default_factory=dict)
+    client: Any = None  # an httpx.AsyncClient, or one like it
+    api_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Model {self.id} at {_host(self.base_url) or self.base_url}>"
 
     @property
     def id(self) -> str:
@@ -106,10 +109,9 @@ class Model:
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """The error that an answer with this status is, in the provider's own words."""
         lower = {name.lower(): value for name, value in headers.items()}
-        error = refusal(self.provider, status, lower, body, remedies=self._remedies())
-        error.message = self._hide(error.message)
-        error.args = (error.message,)
-        return error
+        return refusal(
+            self.provider, status, lower, body, remedies=self._remedies(), hide=self._hide
+        )
 
     @property
     def _is_home(self) -> bool:
@@ -119,9 +121,10 @@ class Model:
 
     def _remedies(self) -> dict[type, str]:
         keys = " or ".join(self.endpoint.keys)
+        place = _host(self.base_url) or self.base_url
         return {
             AuthError: f"Check {keys}, or pass api_key=." if keys else "Pass api_key=.",
-            NotFound: f"Is {self.name!r} the model's name, and {_host(self.base_url)} its server?",
+            NotFound: f"Is {self.name!r} the model's name, and {place} its server?",
             TooLarge: "Send less: a shorter conversation, smaller files.",
         }
 

@@ -61,6 +61,19 @@ def _piece(detail: JSON) -> str:
     return piece if isinstance(piece, str) else ""
 
 
+def pieces(content: Any) -> Iterator[tuple[str, str]]:
+    """The kind and text of each of Mistral's typed parts: `text` or `thinking`."""
+    for part in content if isinstance(content, list) else []:
+        match part:
+            case {"type": "text", "text": str(text)} if text:
+                yield "text", text
+            case {"type": "thinking", "thinking": list(thoughts)}:
+                for thought in thoughts:
+                    match thought:
+                        case {"text": str(text)} if text:
+                            yield "thinking", text
+
+
 def finish_reason(raw: str | None, *, has_calls: bool) -> FinishReason:
     """The reason in chatkit's words; a forced call ends with "stop", and some never say."""
     reason = _REASONS.get(raw, "other") if raw else "other"

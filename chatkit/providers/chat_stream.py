@@ -8,9 +8,7 @@ every choice once the body is over; until then no tool call is given out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
-
-import msgspec
+from typing import Any
 
 from chatkit import chunks as c
 from chatkit import sse
@@ -18,85 +16,19 @@ from chatkit.errors import ProviderError
 from chatkit.messages import mended
 from chatkit.providers import chat_fields as fields
 from chatkit.providers.chat_calls import Calls
+from chatkit.providers.chat_events import (
+    UNREADABLE,
+    Choice,
+    Delta,
+    Event,
+    convert,
+    decode,
+    decode_plain,
+    json_object,
+)
 from chatkit.providers.dialect import Hide
-from chatkit.providers.lenient import loads
 from chatkit.providers.parts import Parts
 from chatkit.providers.refusals import failure
-
-
-class _Delta(msgspec.Struct, gc=False):
-    content: Any = None
-    reasoning_content: Any = None
-    reasoning: Any = None
-    reasoning_details: Any = None
-    refusal: Any = None
-    tool_calls: Any = None
-    function_call: Any = None
-    annotations: Any = None
-    images: Any = None
-    audio: Any = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: Any = 0
-    delta: _Delta | None = None
-    message: _Delta | None = None
-    finish_reason: Any = None
-    usage: Any = None
-
-
-class _Seen(msgspec.Struct, gc=False):
-    """What one event says."""
-
-    choices: list[_Choice] | None = None
-    usage: Any = None
-    error: Any = None
-    id: Any = None
-    model: Any = None
-    object: Any = None
-    message: Any = None
-    x_groq: Any = None
-    citations: Any = None
-    search_results: Any = None
-
-
-_None = Annotated[list[Any], msgspec.Meta(max_length=0)] | Literal[""] | None
-
-
-class _PlainDelta(msgspec.Struct, gc=False):
-    content: str
-    reasoning_content: _None = None
-    reasoning: _None = None
-    reasoning_details: _None = None
-    refusal: _None = None
-    tool_calls: _None = None
-    function_call: None = None
-    annotations: _None = None
-    images: _None = None
-    audio: None = None
-
-
-class _PlainChoice(msgspec.Struct, gc=False):
-    delta: _PlainDelta
-    index: Literal[0] = 0
-    finish_reason: Literal[""] | None = None
-    usage: None = None
-
-
-class _Plain(msgspec.Struct, gc=False):
-    """An event of a little more text, as nearly all are: only such a one has this type."""
-
-    choices: tuple[_PlainChoice]
-    usage: None = None
-    error: None = None
-    x_groq: None = None
-    citations: _None = None
-    search_results: _None = None
-
-
-_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
-_decode = msgspec.json.Decoder(_Seen).decode
-_decode_plain = msgspec.json.Decoder(_Plain).decode
 
 
 class ChatDecoder:
@@ -112,7 +44,7 @@ class ChatDecoder:
         self._calls = Calls(self._parts)
         self._begun = False  # an event came that could be read
         self._metadata: c.JSON = {}  # what is known of the answer as a whole
-        self._reasons: dict[Any, str] = {}  # by choice, empty until it is finished
+        self._reasons: dict[int, str] = {}  # by choice, empty until it is finished
         self._refused = False
         self._usage: c.JSON = {}
         self._details = fields.Details(provider)
@@ -125,8 +57,8 @@ class ChatDecoder:
         for event in self._events.feed(data):
             if parts.kind == "text":
                 try:
-                    plain = _decode_plain(event.data)
-                except _UNREADABLE:
+                    plain = decode_plain(event.data)
+                except UNREADABLE:
                     self._read(event)
                 else:
                     parts.text(plain.choices[0].delta.content)
@@ -155,53 +87,36 @@ class ChatDecoder:
     def _read(self, event: sse.Event, *, is_last: bool = False) -> None:
         if self._is_over:
             return
+        if event.event == "error":
+            return self._fail(json_object(event.data) or event.data.decode("utf-8", "replace"))
         try:
-            seen = _decode(event.data)
-        except _UNREADABLE:
-            self._read_odd(event, is_last=is_last)
+            seen = decode(event.data)
+        except UNREADABLE:
+            self._read_odd(event.data, is_last=is_last)
         else:
             self._take(seen)
 
-    def _read_odd(self, event: sse.Event, *, is_last: bool) -> None:
-        """An event that is not what the dialect documents: its end, an error, an odd shape."""
-        if event.data.startswith(b"[DONE]"):
-            return self._finish()
-        try:
-            value = loads(event.data)
-        except ValueError:
-            if event.event == "error":
-                self._fail(event.data.decode("utf-8", "replace"))
-            elif event.data.startswith(b"{") and not is_last:
-                self._fail(f"it sent an event that is not JSON: {event.data[:80]!r}")
-            return
-        self._take_value(value, is_error=event.event == "error")
-
-    def _take_value(self, value: Any, *, is_error: bool = False) -> None:
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            value = value[0]  # Google wraps its errors
-        if not isinstance(value, dict):
-            return
-        try:
-            seen = msgspec.convert(value, _Seen)
-        except _UNREADABLE:
-            seen = _Seen(error=value.get("error"), usage=value.get("usage"))
-        if is_error and not seen.error:
-            seen.error = value
-        self._take(seen)
+    def _read_odd(self, data: bytes, *, is_last: bool) -> None:
+        """An event that is not as documented: the end, odd JSON, none at all."""
+        if data.startswith(b"[DONE]"):
+            self._finish()
+        elif value := json_object(data):
+            self._take(convert(value))
+        elif data.startswith(b"{") and not is_last:
+            self._fail(f"it sent an event that is not JSON: {data[:80]!r}")
 
     def _read_stray(self, stray: bytes) -> None:
         """What came outside of events: a bare JSON error, a whole answer, a proxy's page."""
-        for text in (stray, *reversed(stray.splitlines())):
-            try:
-                value = loads(text)
-            except ValueError:
-                continue
-            self._take_value(value)
-            return
-        if stray.strip() and not self._begun:
-            self._fail(f"it sent no stream of events but {stray.strip()[:200]!r}")
+        values = [value for value in map(json_object, (stray, *stray.splitlines())) if value]
+        errors = [value for value in values if "error" in value]
+        if errors:
+            self._fail(errors[0])
+        elif not self._begun and values and "choices" in values[0]:
+            self._take(convert(values[0]))
+        elif not self._begun and stray.strip():
+            self._fail(values[0] if values else f"it sent no stream but {stray.strip()[:200]!r}")
 
-    def _take(self, seen: _Seen) -> None:
+    def _take(self, seen: Event) -> None:
         self._begun = True
         if seen.error or (seen.choices is None and isinstance(seen.message, str)):
             return self._fail(seen.error or {"message": seen.message})
@@ -216,7 +131,7 @@ class ChatDecoder:
         if seen.search_results is not None or seen.citations is not None:
             self._cite(fields.citations(seen.search_results, seen.citations))
 
-    def _take_choice(self, choice: _Choice) -> None:
+    def _take_choice(self, choice: Choice) -> None:
         if choice.index and isinstance(choice.index, int):
             return self._note_reason(choice.index, choice.finish_reason)
         delta = choice.delta
@@ -229,7 +144,7 @@ class ChatDecoder:
         if choice.usage is not None:
             self._count(choice.usage)
 
-    def _note_reason(self, choice: Any, reason: Any) -> None:
+    def _note_reason(self, choice: int, reason: Any) -> None:
         if isinstance(reason, str) and reason:
             self._reasons[choice] = reason
         elif choice not in self._reasons:
@@ -237,14 +152,14 @@ class ChatDecoder:
 
     # -- what a delta holds --
 
-    def _take_delta(self, delta: _Delta) -> None:
+    def _take_delta(self, delta: Delta) -> None:
         self._think(delta)
         content = delta.content
-        if content:
-            if type(content) is str:
-                self._write(content)
-            else:
-                self._take_list(content)
+        if type(content) is str and content:
+            self._write(content)
+        elif content:
+            for kind, text in fields.pieces(content):
+                (self._parts.reasoning if kind == "thinking" else self._write)(text)
         if delta.refusal and isinstance(delta.refusal, str):
             self._refused = True
             self._parts.refusal(delta.refusal, {self._provider: {"refusal": True}})
@@ -258,7 +173,7 @@ class ChatDecoder:
         if delta.audio:
             self._hear(delta.audio)
 
-    def _think(self, delta: _Delta) -> None:
+    def _think(self, delta: Delta) -> None:
         """Reasoning goes by one of several names, and some tell it in details beside it."""
         details = delta.reasoning_details
         told = self._details.note(details) if details else ""
@@ -274,19 +189,7 @@ class ChatDecoder:
         if self._details and self._parts.kind == "reasoning":
             self._parts.end(self._details.take())
 
-    def _take_list(self, content: Any) -> None:
-        """Mistral's content: typed parts, of which some are thoughts."""
-        for part in content if isinstance(content, list) else []:
-            match part:
-                case {"type": "text", "text": str(text)} if text:
-                    self._write(text)
-                case {"type": "thinking", "thinking": list(thoughts)}:
-                    for thought in thoughts:
-                        match thought:
-                            case {"text": str(text)} if text:
-                                self._parts.reasoning(text)
-
-    def _call(self, delta: _Delta) -> None:
+    def _call(self, delta: Delta) -> None:
         self._end_reasoning()
         calls = delta.tool_calls if isinstance(delta.tool_calls, list) else []
         if delta.function_call:
@@ -315,12 +218,12 @@ class ChatDecoder:
     def _scope(self) -> str:
         return str(self._metadata.get("responseId", ""))
 
-    def _describe(self, seen: _Seen) -> None:
-        told = {"model": seen.model, "responseId": seen.id}
-        known = {name: mended(text) for name, text in told.items() if text and type(text) is str}
-        if known:
-            self._metadata = known
-            self._parts.add(c.MessageMetadata(known))
+    def _describe(self, seen: Event) -> None:
+        if seen.model and isinstance(seen.model, str):
+            self._metadata["responseModel"] = mended(seen.model)
+            if seen.id and isinstance(seen.id, str):
+                self._metadata["responseId"] = mended(seen.id)
+            self._parts.add(c.MessageMetadata(dict(self._metadata)))
 
     def _count(self, usage: Any) -> None:
         """Counts are cumulative: the last that says something is right."""
@@ -350,12 +253,9 @@ class ChatDecoder:
 
     def _finish(self) -> None:
         self._end_reasoning()
-        self._parts.end()
-        reason = fields.finish_reason(self._reasons.get(0), has_calls=bool(self._calls))
         details = self._details.take()
-        if details and not self._calls:
-            self._parts.reasoning("")
-            self._parts.end(details)
+        self._parts.end(details if self._parts.kind == "text" else None)
+        reason = fields.finish_reason(self._reasons.get(0), has_calls=bool(self._calls))
         closed = reason not in ("length", "content-filter", "error")
         self._calls.finish(self._scope, closed=closed, provider_metadata=details)
         if self._audio:

@@ -15,10 +15,10 @@ Hide = Callable[[str], str]  # takes keys out of a text
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One HTTP request. Its headers hold the key, so they are in no repr."""
+    """One HTTP request. Headers hold the key, and an address may, so they are in no repr."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: JSON
 

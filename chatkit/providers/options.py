@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,8 +53,12 @@ def _is_effort(value: Any) -> bool:
     return value in EFFORTS
 
 
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+def _is_json_object(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return isinstance(value, dict)
 
 
 _TAKEN: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -65,5 +70,5 @@ _TAKEN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "presence_penalty": (_is_number, "a number"),
     "frequency_penalty": (_is_number, "a number"),
     "reasoning": (_is_effort, f"one of {', '.join(EFFORTS)}"),
-    "extra": (_is_mapping, "a dict of what this provider alone knows"),
+    "extra": (_is_json_object, "a dict of what this provider alone knows, as JSON"),
 }

@@ -64,7 +64,7 @@ class Parts:
         if self.kind == "reasoning":
             self._chunks.append(c.ReasoningEnd(self._id, provider_metadata))
         elif self.kind in ("text", "refusal"):
-            self._chunks.append(c.TextEnd(self._id))
+            self._chunks.append(c.TextEnd(self._id, provider_metadata))
         self.kind = None
 
     def abandon(self) -> None:

@@ -10,8 +10,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 from typing import Any
 
 from chatkit.errors import (
@@ -24,6 +23,7 @@ from chatkit.errors import (
     TooLarge,
 )
 from chatkit.messages import mended
+from chatkit.providers.dialect import Hide
 
 _WORDS = 2_000  # characters of a refusal that are kept
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-kong-request-id", "cf-ray")
@@ -42,7 +42,13 @@ _SOON = re.compile(r"(?:retry|try again) in ([\d.]+) ?(m?s)\b", re.I)
 
 
 def refusal(
-    who: str, status: int, headers: Mapping[str, str], body: bytes, *, remedies: Mapping[type, str]
+    who: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    remedies: Mapping[type, str],
+    hide: Hide,
 ) -> ProviderError:
     """The error that `who` answered with; `remedies` says by class what to do about it."""
     told = _parsed(body)
@@ -51,11 +57,13 @@ def refusal(
     retry_after = _retry_after(headers, told, message)
     verb = "failed" if status >= 500 else "refused"
     sentences = [f"{who} {verb} ({status}): {message or 'it gave no reason'}"]
-    if retry_after:
+    if 300 <= status < 400:
+        sentences = [_redirected(who, status, headers.get("location", ""))]
+    if retry_after and not _SOON.search(message):
         sentences.append(f"It says to try again in {in_words(retry_after)}.")
     sentences.append(remedies.get(kind, ""))
     return kind(
-        _joined(sentences),
+        hide(_joined(sentences)),
         status=status,
         code=code,
         request_id=_request_id(headers, told),
@@ -64,7 +72,13 @@ def refusal(
     )
 
 
-def failure(who: str, told: Any, hide: Callable[[str], str]) -> StreamFailed:
+def _redirected(who: str, status: int, location: str) -> str:
+    """A redirect is not followed, for the key would go along."""
+    address = location.partition("?")[0] or "another address"
+    return f"{who} sends on ({status}) to {address}. If that is right, pass it as base_url="
+
+
+def failure(who: str, told: Any, hide: Hide) -> StreamFailed:
     """The error that came inside a stream of `who`."""
     message, code = words(told)
     transient = code is not None and (_TRANSIENT.search(code) or _is_retried(code))
@@ -200,6 +214,8 @@ def _number(text: str | None) -> float | None:
 
 def _until(date: str, now: str) -> float | None:
     """Seconds to an HTTP date, by the server's own clock if it told the time."""
+    from email.utils import parsedate_to_datetime  # slow to import and seldom needed
+
     try:
         end = parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):

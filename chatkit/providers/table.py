@@ -151,11 +151,11 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "local": Endpoint(
         base_url="local:",  # the transport starts it and knows its address
         needs_key=False,
-        # it is small: without these it wanders
+        # it is small: without these it wanders, and above 0 it speaks in tongues
         defaults={
             "system": "You are a helpful assistant.",
-            "temperature": 0.2,
-            "max_tokens": 1024,
+            "temperature": 0,
+            "max_tokens": 512,
         },
     ),
 }
