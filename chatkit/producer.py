@@ -29,6 +29,7 @@ from chatkit.providers import Decoder, Model
 from chatkit.reducer import settled
 
 logger = logging.getLogger("chatkit")
+LINGER = 1.0  # seconds that a server has to close its stream after its last word
 Outcome = Literal["complete", "stopped", "interrupted", "error"]
 
 
@@ -76,6 +77,7 @@ class Producer(Running):
         self._halt: Status | None = None  # why it was told to end
         self._began = time.monotonic()
         self._task: asyncio.Task[None] | None = None
+        self._leave: asyncio.TimerHandle | None = None
         self._on_chunk = ask.on_chunk
 
     def start(self, after: Feed | None = None) -> None:
@@ -108,6 +110,8 @@ class Producer(Running):
 
     async def _run(self, after: Feed | None) -> None:
         status, error = await self._answer(after)
+        if self._leave is not None:
+            self._leave.cancel()
         try:
             await self._finish(self._final(status, error), error)
         finally:
@@ -175,8 +179,12 @@ class Producer(Running):
     def _digest(self) -> None:
         data = b"".join(self._received)
         self._received.clear()
-        if data:
-            self._publish(self._decoder.feed(data))
+        if not data:
+            return
+        self._publish(self._decoder.feed(data))
+        if self._decoder.finished and self._leave is None and self._task is not None:
+            # all has been said; some servers keep the connection open, and nobody waits for that
+            self._leave = self._engine.loop.call_later(LINGER, self._task.cancel)
 
     def _publish(self, chunks: list[Chunk]) -> None:
         if not chunks:

@@ -51,6 +51,7 @@ class Script:
     error: Json | None = None  # sent inside the stream, in place of an ending
     cut: bool = False  # the body ends without finish reason and [DONE]
     drop: bool = False  # the connection closes in the middle of the body
+    hold: bool = False  # the whole answer comes, and then the connection stays open
     flood: bool = False  # tokens for ever, as fast as the client takes them
     replay: str = ""  # a file with the bytes of a whole body
     cut_every: int = 0  # replay in pieces of so many bytes; 0: in one
@@ -215,6 +216,8 @@ class Provider(Scripted):
             self._count(bytes_taken=len(piece))
         if script.drop:
             return writer.close()
+        if script.hold:
+            await gate.acquire()
         writer.write(b"0\r\n\r\n")
         await writer.drain()
 
@@ -267,9 +270,9 @@ def _pieces(script: Script, request: Request) -> Iterator[tuple[bool, bytes]]:
 
 
 def _completion(script: Script, asked: Json) -> Iterator[tuple[bool, bytes]]:
-    def event(delta: Json, finish_reason: str | None = None, **more: Any) -> bytes:
+    def event(delta: Json, finish_reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return data({"choices": [choice]} | more)
+        return data({"choices": [choice]})
 
     def data(more: Json) -> bytes:
         fields = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": asked["model"]}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -67,23 +69,28 @@ def test_a_cancelled_join_leaves_the_future_alone() -> None:
     assert not future.cancelled()
 
 
+PUMP = """
+import asyncio, concurrent.futures
+from chatkit.engine import pump
+
+future = concurrent.futures.Future()
+
+async def cell():
+    async def other_task():
+        future.set_result("done by a task of this very loop")
+    other = asyncio.ensure_future(other_task())
+    print(pump(future))
+    await other
+
+asyncio.run(cell())
+"""
+
+
 def test_pump_lets_the_callers_own_loop_go_on() -> None:
-    future: concurrent.futures.Future[str] = concurrent.futures.Future()
-
-    async def cell() -> str:
-        async def other_task() -> None:
-            future.set_result("done by a task of this very loop")
-
-        other = asyncio.ensure_future(other_task())
-        result = pump(future)
-        await other
-        return result
-
-    loop = asyncio.new_event_loop()
-    try:
-        assert loop.run_until_complete(cell()) == "done by a task of this very loop"
-    finally:
-        loop.close()
+    """In a process of its own: nesting changes asyncio for good."""
+    ran = [sys.executable, "-c", PUMP]
+    done = subprocess.run(ran, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "done by a task of this very loop\n"
 
 
 def test_pump_without_a_loop_is_a_plain_wait() -> None:

@@ -271,6 +271,19 @@ def test_importing_and_asking_where_nothing_is_shown_brings_no_widgets(
         assert kernel.run(f"import sys, chatkit\n{heavy}", cell_id="a").text == "[]"
 
 
+def test_what_a_click_asks_is_no_cells_business(kernel: Kernel, provider: Provider) -> None:
+    answer = provider.answer("Alfama Belém", gated=True)
+    click = "def clicked(_): asked.append(chat.send('Lisbon?'))"
+    make = f"asked, button = [], ipywidgets.Button()\n{click}\nbutton.on_click(clicked)"
+    button = kernel.run(f"{make}\nprint(button.model_id)", cell_id="a").text.strip()
+    kernel.send_to_widget(button, {"event": "click"})
+    provider.until(lambda: len(provider.requests) == 1)
+    assert kernel.run("asked[0].status", cell_id="b").text == "'streaming'"
+    answer.open()
+    assert "Alfama Belém" in kernel.run("asked[0].wait()", cell_id="c").text
+    kernel.run("button.close(), button.style.close(), button.layout.close()", cell_id="d")
+
+
 # -- with nobody there --
 
 

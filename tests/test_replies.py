@@ -146,6 +146,15 @@ def test_a_connection_that_drops_is_interrupted_and_keeps_its_text(
     assert (reply.status, reply.text) == ("interrupted", "one two")
 
 
+def test_a_server_that_never_hangs_up_is_left_after_its_last_word(
+    provider: Provider, model: Model
+) -> None:
+    provider.answer("one two", hold=True)
+    reply = finished(stream_text(model, "Count."))
+    assert (reply.status, reply.text) == ("complete", "one two")
+    provider.until(lambda: provider.disconnects == 1)
+
+
 def test_an_error_inside_the_stream_is_an_error_in_the_providers_words(
     provider: Provider, model: Model
 ) -> None:

@@ -28,41 +28,48 @@ class KernelHost:
         self._shell = shell
         self._execution = ""
         self._shown: set[str] = set()  # ids of the replies that this execution shows
-        self._live: dict[str, WeakSet[LiveView]] = {}  # by cell
+        self._live: dict[str, WeakSet[LiveView]] = {}  # by cell, "" for what a click asked
         self._awaited: list[Reply] = []  # the cell ends after these
         self._unfinished: list[SavedView] = []
         shell.events.register("post_run_cell", self._cell_ends)
 
     @property
     def attended(self) -> bool:
-        return self.position().cell is not None
+        """What is no cell's code is somebody's click."""
+        asked_by = self._parent.get("header", {}).get("msg_type")
+        return asked_by != "execute_request" or self.position().cell is not None
 
     def position(self) -> Position:
-        parent = self._shell.get_parent() or {}
+        parent = self._parent
         cell = parent.get("metadata", {}).get("cellId")
         return Position(cell or None, parent.get("header", {}).get("msg_id", ""))
 
     def show(self, reply: Reply, *, into: Any = None) -> None:
         from chatkit.notebook import view  # not before: it brings ipywidgets and Markdown along
 
-        cell = self._cell()
+        cell, attended = self._cell(), self.attended
         self._shown.add(reply.id)
-        if cell is None:
+        if not attended:
             self._awaited.append(reply)
         if into is not None:
             view.show_into(reply, into)
         elif reply.feed.ended:
-            view.show_ended(reply, CellOutput(self._shell), offering=cell is not None)
-        elif cell is None:
-            self._unfinished.append(view.SavedView(reply, CellOutput(self._shell)))
-        else:
+            view.show_ended(reply, CellOutput(self._shell), offering=attended)
+        elif attended:
             live = view.show_live(reply, CellOutput(self._shell))
-            self._live.setdefault(cell, WeakSet()).add(live)
+            self._live.setdefault(cell or "", WeakSet()).add(live)
+        else:
+            self._unfinished.append(view.SavedView(reply, CellOutput(self._shell)))
 
     def display(self, reply: Reply) -> None:
         self._cell()
         if reply.id not in self._shown:
             self.show(reply)
+
+    @property
+    def _parent(self) -> dict[str, Any]:
+        """The message of the front end that made the code run that runs now."""
+        return self._shell.get_parent() or {}
 
     def _cell(self) -> str | None:
         """The cell that runs now. What it showed when it ran before is gone from the page."""
@@ -70,7 +77,7 @@ class KernelHost:
         if execution != self._execution:
             self._execution = execution
             self._shown.clear()
-            for view in self._live.pop(cell or "", ()):
+            for view in self._live.pop(cell, ()) if cell is not None else ():
                 view.retire()
         return cell
 

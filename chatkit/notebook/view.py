@@ -15,6 +15,7 @@ from chatkit.notebook.widget import ReplyWidget
 from chatkit.replies import Reply
 
 PACE = 0.08  # seconds between updates
+SHARE = 0.01  # or so many for each answer being written: nobody reads two hundred at once
 SAVE_PACE = 2.0  # seconds at least between updates of the text that a save would keep
 SAVE_GROWTH = 1.5  # and as it is sent whole, it must have grown by so much: this adds up linearly
 
@@ -63,7 +64,7 @@ class LiveView:
             self._look()
 
     def _update(self) -> None:
-        self._due = time.monotonic() + PACE
+        self._due = time.monotonic() + max(PACE, SHARE * len(self._feed.engine.running))
         self._show()
         if self._output is not None and self._save_due <= time.monotonic():
             self._save(self._output)

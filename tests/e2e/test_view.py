@@ -1,0 +1,182 @@
+"""The view of one reply in a page: it stays calm while it grows, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.e2e.lab import Notebook
+from tests.e2e.test_session import ANSWER, ASK, opening
+from tests.servers import Provider
+
+pytestmark = pytest.mark.e2e
+
+Open = Callable[..., Notebook]
+
+COMMS = "import comm\nlen(comm.get_comm_manager().comms)"
+OFTEN = "from chatkit.notebook import view\nview.SAVE_PACE = 0.0"
+DARK, LIGHT = "JupyterLab Dark", "JupyterLab Light"
+
+# The lowest and the greatest height of the cell's outputs, in all frames from now on.
+WATCH_HEIGHT = """
+  const area = cells[1].node.querySelector('.jp-OutputArea');
+  window.heights = [];
+  const look = () => {
+    window.heights.push(area.getBoundingClientRect().height);
+    requestAnimationFrame(look);
+  };
+  look();
+"""
+
+
+@pytest.fixture
+def dark(open_notebook: Open) -> Iterator[Callable[[Notebook], None]]:
+    """Switch to the dark theme, until the test ends."""
+    switched: list[Notebook] = []
+
+    def switch(notebook: Notebook, theme: str = DARK) -> None:
+        command = (
+            "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})"
+        )
+        notebook.page.evaluate(command, theme)
+        notebook.page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
+        switched.append(notebook)
+
+    yield switch
+    for notebook in switched[:1]:
+        switch(notebook, LIGHT)
+
+
+def test_the_output_never_collapses_while_it_grows_is_saved_and_ends(
+    open_notebook: Open, provider: Provider
+) -> None:
+    answer = provider.answer(ANSWER, gated=True)
+    notebook = open_notebook(f"{opening(provider)}\n{OFTEN}", ASK)
+    notebook.run_all()
+    answer.release(4)
+    notebook.wait_text(1, "Day")
+    before = notebook.output(1).bounding_box()["height"]
+    notebook._js(WATCH_HEIGHT)
+    for _ in range(12):
+        answer.release()
+        notebook.page.wait_for_timeout(100)
+    answer.open()
+    notebook.wait_text(1, "complete")
+    [output] = notebook.save()["cells"][1]["outputs"]
+    assert set(output["data"]) == {"text/markdown", "text/plain"}
+    heights: list[float] = notebook.page.evaluate("window.heights")
+    assert min(heights) >= before - 1
+    assert all(later >= 0.9 * max(heights[:at]) for at, later in enumerate(heights[1:], 1))
+
+
+def test_a_save_mid_stream_keeps_the_text_for_readers_without_a_kernel(
+    open_notebook: Open, provider: Provider
+) -> None:
+    answer = provider.answer(ANSWER, gated=True)
+    notebook = open_notebook(f"{opening(provider)}\n{OFTEN}", ASK)
+    notebook.run_all()
+    answer.release(10)
+    notebook.wait_text(1, "Where")
+    notebook.until("return JSON.stringify(cells[1].model.outputs.toJSON()).includes('Where')")
+    [output] = notebook.save()["cells"][1]["outputs"]
+    kept = "".join(output["data"]["text/markdown"])
+    assert kept.startswith("## Three days")
+    assert "still being written when this was saved" in kept
+    answer.open()
+    notebook.wait_text(1, "complete")
+
+
+def test_the_view_leaves_no_comm_behind(open_notebook: Open, provider: Provider) -> None:
+    provider.answer("Alfama", cut=True)
+    sends = "for city in ('Lisbon', 'Porto'):\n    chat.send(city)"
+    notebook = open_notebook(opening(provider), sends, COMMS)
+    notebook.run(0)
+    notebook.run(1)
+    notebook.wait_text(1, "Interrupted")
+    notebook.wait_text(1, "Answer to: Porto")
+    notebook.wait_text(1, "complete")
+    notebook.press(1, "Ask again")
+    notebook.wait_text(1, "Answer to: Lisbon")
+    notebook.until("return cells[1].model.outputs.length === 3")
+    notebook.until(
+        "return !JSON.stringify(cells[1].model.outputs.toJSON()).includes('widget-view')"
+    )
+    notebook.run(2)
+    assert notebook.text(2) == "0"
+
+
+def test_reasoning_is_folded_and_stays_as_the_reader_left_it(
+    open_notebook: Open, provider: Provider, dark: Callable[[Notebook], None]
+) -> None:
+    thought = {"reasoning_content": "The hills are steep. "}
+    answer = provider.answer(tokens=[thought] * 3 + ["Wear ", "good ", "shoes. "] * 9, gated=True)
+    notebook = open_notebook(f"{opening(provider)}\n{OFTEN}", ASK)
+    notebook.run_all()
+    dark(notebook)
+    answer.release(2)
+    notebook.wait_text(1, "is thinking")
+    assert not notebook.output(1).get_by_text("hills are steep").is_visible()
+    notebook.output(1).get_by_text("Reasoning").click()
+    notebook.output(1).get_by_text("hills are steep").wait_for()
+    notebook.screenshot("view-thinking-dark")
+    answer.release(12)
+    notebook.wait_text(1, "Wear good shoes. Wear good shoes.")
+    notebook.page.wait_for_timeout(500)
+    assert notebook.output(1).get_by_text("hills are steep").is_visible()
+    notebook.screenshot("view-streaming-dark")
+    answer.open()
+    notebook.wait_text(1, "complete")
+    notebook.screenshot("view-complete-dark")
+
+
+def test_the_status_is_announced_and_stop_is_a_button(
+    open_notebook: Open, provider: Provider
+) -> None:
+    answer = provider.answer("Alfama Belém", gated=True)
+    notebook = open_notebook(opening(provider), ASK)
+    notebook.run_all()
+    status = notebook.output(1).get_by_role("status")
+    assert status.inner_text().startswith("Waiting for ")
+    assert notebook.output(1).locator("[aria-busy=true]").count() == 1
+    stop = notebook.output(1).get_by_role("button", name="Stop")
+    stop.focus()
+    answer.release()
+    notebook.wait_text(1, "Alfama")
+    stop.press("Enter")
+    notebook.wait_text(1, "stopped")
+    assert notebook.output(1).get_by_role("button").count() == 0
+
+
+def test_a_kernel_that_is_gone_is_said_and_nothing_ticks_on(
+    open_notebook: Open, provider: Provider
+) -> None:
+    answer = provider.answer("Alfama Belém Sintra", gated=True)
+    notebook = open_notebook(opening(provider), ASK)
+    notebook.run_all()
+    answer.release()
+    notebook.wait_text(1, "Alfama")
+    notebook.kill_kernel(int(notebook.text(0)))
+    notebook.wait_text(1, "The kernel stopped while this was being written. Run the cell again.")
+    assert "Alfama" in notebook.text(1)
+    assert notebook.output(1).get_by_role("button").count() == 0
+    notebook.screenshot("view-kernel-gone")
+
+
+def test_a_reply_streams_into_widgets_of_the_users_own(
+    open_notebook: Open, provider: Provider
+) -> None:
+    answer = provider.answer(ANSWER, gated=True)
+    make = "import ipywidgets as w\nout, box = w.Output(), w.VBox()\ndisplay(w.HBox([out, box]))"
+    show = "reply.show(into=out)\nreply.show(into=box);"
+    notebook = open_notebook(opening(provider), ASK, make, show)
+    notebook.run_all()
+    answer.release(10)
+    notebook.wait_text(2, "Where")
+    notebook.screenshot("view-into-1-streaming")
+    answer.open()
+    notebook.wait_text(1, "complete")
+    for shown in ("On the third: Sintra.", "complete · "):
+        notebook.until(f"return cells[2].node.innerText.split({shown!r}).length === 3")
+    assert notebook.text(3) == ""
+    notebook.screenshot("view-into-2-complete")
