@@ -22,7 +22,8 @@ _PAGE = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
-body {{ max-width: 46rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.6 system-ui, sans-serif; }}
+body {{ max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }}
+body {{ font: 16px/1.6 system-ui, sans-serif; }}
 h2 {{ font-size: .8rem; color: #767676; margin: 2.5rem 0 .25rem; font-weight: 600; }}
 .note {{ color: #767676; font-size: .8rem; }}
 {css}

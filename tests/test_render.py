@@ -253,7 +253,20 @@ FRAGMENTS = [
     *PAYLOADS,
     *"` `` ``` ~~~ ~~ ~ $ $$ \\ \\\\ \\( \\) \\[ \\] \\\\[ \\\\] \\begin{a} \\end{a} { } [ ] ( ) ]("
     " ![ < > \" ' | * ** _ # - + > = : ! & &lt; &#96; @@0@@ a foo 1. é".split(),
-    *["\n", "\n\n", "\n- ", "\n1. ", "\n> ", "\n  ", "\n    ", "\n```\n", "\n~~~\n", "\t", " ", "\r\n"],
+    *[
+        "\n",
+        "\n\n",
+        "\n- ",
+        "\n1. ",
+        "\n> ",
+        "\n  ",
+        "\n    ",
+        "\n```\n",
+        "\n~~~\n",
+        "\t",
+        " ",
+        "\r\n",
+    ],
     *["\n| a | b |\n|---|---|\n| ", "\n$$\n", "\n\\[\n", "\n---\n", "- [ ] ", "\0", "\u2028"],
     *[f"`{IMG}`", f"\n```\n{IMG}\n```\n", "[a](https://a.b/)", "$x<y$", "[a]: https://a.b\n"],
 ]
@@ -296,6 +309,7 @@ https://www.visitlisboa.com/en, and take the `28E`.
 - [x] Flights
 
 3. Arrive
+
 4. Take the tram
 
    ```bash
@@ -355,7 +369,9 @@ def test_however_it_is_cut_it_is_the_same_html(text: str, cuts: list[int]) -> No
 
 @settings(deadline=None)
 @given(st.integers(1, 40), st.data())
-def test_a_list_longer_than_a_block_is_cut_in_the_same_places(size: int, data: st.DataObject) -> None:
+def test_a_list_longer_than_a_block_is_cut_in_the_same_places(
+    size: int, data: st.DataObject
+) -> None:
     text = "".join(f"- item {n}\n\n  more\n" * size for n in range(40))
     cuts = data.draw(st.lists(st.integers(0, len(text))))
     assert grown(text, iter(sorted(cuts))) == html(text)
@@ -374,9 +390,9 @@ def test_all_of_the_text_so_far_is_on_show() -> None:
 def test_code_is_plain_while_it_grows_and_coloured_when_closed() -> None:
     blocks = Blocks()
     blocks.feed("Look:\n\n```python\nimport os\nprint(os")
-    assert blocks.done == ["<p>Look:</p>\n"]
     growing = '<pre data-language="python"><code>import os\nprint(os</code></pre>\n'
     assert blocks.tail() == [growing]
+    assert blocks.done == ["<p>Look:</p>\n"]
     blocks.feed(")\n``")
     assert blocks.tail() == [growing.replace("(os", "(os)\n")]  # no flash of the closing line
     blocks.feed("`\n")
@@ -453,7 +469,9 @@ def test_tables_and_tasks_carry_no_style() -> None:
     assert page.count("checked") == 1
 
 
-@pytest.mark.parametrize("language", ["python", "JS", "c++", "html", "yaml", "diff", "nonsense", ""])
+@pytest.mark.parametrize(
+    "language", ["python", "JS", "c++", "html", "yaml", "diff", "nonsense", ""]
+)
 def test_colouring_code_loses_none_of_it(language: str) -> None:
     code = "\n\n<a href='b'>&amp;\t\"c\" # d\n  e: [1, 2.5]\r\n+f\n\n"
     page = html(f"~~~{language}\n{code}~~~\n")
@@ -503,7 +521,9 @@ def test_common_formulas_can_be_shown(latex: str) -> None:
     "latex", ["\\foo{x}", "\\frac{", "\\def\\x{y}\\x", "x" * 3_000, "\\left(", "{" * 500]
 )
 def test_a_formula_that_cannot_be_shown_is_shown_as_it_was_written(latex: str) -> None:
-    assert html(f"$$\n{latex}\n$$") == f'<div class="math"><code class="math">{latex}</code></div>\n'
+    assert (
+        html(f"$$\n{latex}\n$$") == f'<div class="math"><code class="math">{latex}</code></div>\n'
+    )
 
 
 def test_the_style_touches_nothing_else_on_the_page() -> None:
@@ -517,9 +537,8 @@ def test_the_style_touches_nothing_else_on_the_page() -> None:
 
 
 def test_ordinary_markdown_is_left_as_it_is() -> None:
-    assert markdown(TRIP) + "\n" == TRIP.replace("https://www.visitlisboa.com/en", "<\\g<0>>").replace(
-        "<\\g<0>>", "<https://www.visitlisboa.com/en>"
-    )
+    bare = "https://www.visitlisboa.com/en"
+    assert markdown(TRIP) + "\n" == TRIP.replace(bare, f"<{bare}>")
 
 
 def test_the_markdown_says_what_the_text_said() -> None:
@@ -555,7 +574,16 @@ def test_markdown_is_said_in_its_plainest_form(text: str, said: str) -> None:
 
 
 def test_what_follows_an_unfinished_text_is_not_swallowed() -> None:
-    for unfinished in ("```py\nx", "- ```\n  x", "> ~~~\n> x", "$$\nx", "`x", "<!-- x", "[x](", "**x"):
+    for unfinished in (
+        "```py\nx",
+        "- ```\n  x",
+        "> ~~~\n> x",
+        "$$\nx",
+        "`x",
+        "<!-- x",
+        "[x](",
+        "**x",
+    ):
         page = READERS["gfm"](markdown(unfinished) + "\n\n---\n\nended")
         assert page.endswith("<hr>\n<p>ended</p>\n"), unfinished
 

@@ -18,7 +18,14 @@ from pygments.token import _TokenType as Kind
 
 from chatkit.render.mathml import Unconvertible, mathml
 
-LONGEST_COLOURED = 50_000
+# Many of Pygments' patterns take time that grows with the square of a line, of a run of blanks
+# or of all: only code is coloured that looks like code, and not in languages where it is worst.
+LONGEST_COLOURED = 20_000
+UNLIKE_CODE = re.compile(r"[^\n]{1000}|\s{100}")
+LANGUAGES = frozenset(
+    """
+LANGS""".split()
+)
 LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+#._-]{0,31}")
 COLOURS: dict[Kind, str] = {
     Anything: "",

@@ -74,7 +74,7 @@ def _block(node: Node, place: Place) -> str:
             return _list(node, replace(place, nested=True))
         case "blockquote":
             quoted = _blocks(node.children, replace(place, nested=True)).split("\n")
-            return "\n".join(f"> {line}".rstrip() for line in quoted)
+            return "\n".join(f"> {line}" if line else ">" for line in quoted)
         case "table":
             return "\n".join(_rows(node, replace(place, table=True)))
         case _:
@@ -128,7 +128,7 @@ def _item(item: Node, marker: str, place: Place) -> str:
         said += _block(child, place)
     first, *others = said.split("\n")
     indent = " " * len(marker)
-    return "\n".join([first.rstrip(), *(f"{indent}{line}".rstrip() for line in others)])
+    return "\n".join([first.rstrip(), *(line and f"{indent}{line}" for line in others)])
 
 
 def _rows(table: Node, place: Place) -> Iterator[str]:

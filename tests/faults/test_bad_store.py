@@ -1,4 +1,4 @@
-"""A chat whose store fails, for real: the answer goes on, nothing stored is lost, and it says so."""
+"""A chat whose store fails, for real: the answer goes on, and nothing stored is lost."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ def test_fifty_kills_lose_no_more_than_the_last_moment(
     with capsys.disabled():
         late = sum(each > 60 for each in lost)
         print(
-            f"\n{KILLS} kills: 0 broken, lost of the stream: median {statistics.median(lost):.0f} ms,"
-            f" most {max(lost):.0f} ms, {late} over 60 ms"
+            f"\n{KILLS} kills: 0 broken; lost of the stream: median"
+            f" {statistics.median(lost):.0f} ms, most {max(lost):.0f} ms, {late} over 60 ms"
         )
     assert statistics.quantiles(lost, n=10)[-1] <= 60
 
