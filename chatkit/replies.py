@@ -100,6 +100,11 @@ class Reply:
         """What went wrong beside the answer: a callback that raised, a store that is full."""
         return list(self.feed.warnings)
 
+    @property
+    def in_chat(self) -> bool:
+        """Whether it belongs to a chat, where it can be asked again."""
+        return self._conversation is not None
+
     # -- reading --
 
     def __aiter__(self) -> AsyncIterator[Chunk]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
 import pytest
@@ -137,7 +137,7 @@ def jupyterlab(source: str) -> str:
     return re.sub(r"@@(\d+)@@", lambda found: formulas[int(found[1])], page)
 
 
-READERS = {
+READERS: dict[str, Callable[[str], str]] = {
     "commonmark": MarkdownIt("commonmark", {"html": True}).render,
     "gfm": MarkdownIt("js-default", {"html": True}).render,
     "nbconvert": markdown2html_mistune,

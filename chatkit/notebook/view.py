@@ -178,7 +178,7 @@ def show_into(reply: Reply, into: Any) -> None:
 def offer(reply: Reply, output: CellOutput) -> None:
     """Below an answer that broke off: Resume and Ask again."""
     message = reply.message
-    if words.offers(message):
+    if reply.in_chat and words.offers(message):
         widget = ReplyWidget(words.foot(reply.feed, message) | {"line": "", "notices": ""})
         below = output.another()
         LiveView(reply, widget, below)

@@ -11,22 +11,32 @@ from itertools import groupby
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
-from pygments.lexers import get_all_lexers, get_lexer_by_name
+from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Error, Generic, Keyword, Name, Number, Operator, String
 from pygments.token import Token as Anything
 from pygments.token import _TokenType as Kind
 
 from chatkit.render.mathml import Unconvertible, mathml
 
-# Many of Pygments' patterns take time that grows with the square of a line, of a run of blanks
-# or of all: only code is coloured that looks like code, and not in languages where it is worst.
-LONGEST_COLOURED = 20_000
-UNLIKE_CODE = re.compile(r"[^\n]{1000}|\s{100}")
-LANGUAGES = frozenset(
-    """
-LANGS""".split()
-)
 LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+#._-]{0,31}")
+# Many of Pygments' patterns take time that grows with the square of a line, of a run of blanks
+# or, in some languages, of the whole: so code is coloured that looks like code, in the languages
+# below. Java and C# are coloured as C++, their own lexers being of the worst.
+LONGEST_COLOURED = 20_000
+UNLIKE_CODE = re.compile(r"[^\n]{500}|\s{100}")
+LEXERS = {
+    alias: aliases.split()[0]
+    for aliases in """
+        asm nasm|bash sh shell zsh|c h|clojure clj|console shell-session|css|dart|diff patch
+        |cpp c++ cc hpp java cs c# csharp groovy|docker dockerfile|elixir ex exs|erlang erl|fortran
+        |fsharp f#|go golang|graphql|haskell hs|hcl terraform tf|html vue svelte|http|ini cfg
+        |julia jl|javascript js node|json json5 jsonc jsonl|jsx|kotlin kt|latex tex|lua|make makefile|matlab|markdown md
+        |nginx|objective-c objc|ocaml ml|perl pl|php|powershell ps1 pwsh|protobuf proto
+        |pycon|python py python3|r|ruby rb|rust rs|scala|scss sass|sql postgresql mysql sqlite|swift
+        |toml|tsx|typescript ts|vbnet vb|xml svg|yaml yml|zig
+    """.split("|")
+    for alias in aliases.split()
+}
 COLOURS: dict[Kind, str] = {
     Anything: "",
     Error: "",
@@ -144,9 +154,10 @@ def code_block(code: str, name: str, *, coloured: bool = True) -> str:
 
 @lru_cache(maxsize=16)  # code within a list is shown again while the list grows
 def _coloured(code: str, name: str) -> str:
-    if len(code) > LONGEST_COLOURED or name.lower() not in _languages():
+    lexer_name = LEXERS.get(name.lower())
+    if lexer_name is None or len(code) > LONGEST_COLOURED or UNLIKE_CODE.search(code):
         return escape(code, quote=False)
-    lexer = get_lexer_by_name(name.lower(), stripnl=False, ensurenl=False)
+    lexer = get_lexer_by_name(lexer_name, stripnl=False, ensurenl=False)
     pieces = list(lexer.get_tokens(code))
     if "".join(text for _, text in pieces) != code:  # some lexers drop what they cannot place
         return escape(code, quote=False)
@@ -162,9 +173,3 @@ def _span(colour: str, text: str) -> str:
 @cache
 def _colour(kind: Kind) -> str:
     return next(COLOURS[ancestor] for ancestor in reversed(kind.split()) if ancestor in COLOURS)
-
-
-@cache
-def _languages() -> frozenset[str]:
-    """Every alias Pygments itself knows; asking it about an unknown one would search the disk."""
-    return frozenset(alias for lexer in get_all_lexers(plugins=False) for alias in lexer[1])
