@@ -32,7 +32,10 @@ ToolState = Literal[
 ENDED: frozenset[Status] = frozenset(("complete", "stopped", "interrupted", "error"))
 
 
-class _Part(msgspec.Struct, frozen=True, tag_field="type", rename="camel", omit_defaults=True):
+# gc=False: a message is a value and never part of a cycle, and thousands of them are loaded
+class _Part(
+    msgspec.Struct, frozen=True, tag_field="type", rename="camel", omit_defaults=True, gc=False
+):
     pass
 
 
@@ -174,7 +177,7 @@ class Usage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         return Usage(*(_sum(a, b) for a, b in pairs))
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message of a conversation: a value.
 
     `metadata` holds what is known of how it came about, under these keys where known: `model`,
@@ -231,7 +234,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         if role not in _ROLES:
             raise MessageError(f"role is {role!r}; a message's role is one of {_ROLES}")
         metadata = value.get("metadata") or {}
-        if not isinstance(metadata, Mapping):
+        if not isinstance(metadata, (dict, Mapping)):
             raise MessageError(f"metadata is an object, not {metadata!r:.80}")
         metadata = dict(metadata)
         status = metadata.pop("status", "complete")
@@ -265,7 +268,7 @@ def part_to_json(part: Part) -> JSON:
 
 def part_from_json(value: Any) -> Part:
     """The part of its JSON; a type not known is kept as it is. Raises MessageError."""
-    if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
+    if not isinstance(value, (dict, Mapping)) or not isinstance(value.get("type"), str):
         raise MessageError(f"a part is an object with a type, not {value!r:.80}")
     kind: str = value["type"]
     try:
@@ -334,20 +337,21 @@ def _content(content: Any) -> list[Any]:
 
 
 def _parts(values: Any) -> tuple[Part, ...]:
-    if not isinstance(values, list | tuple):
+    if not isinstance(values, (list, tuple)):
         raise MessageError(f"parts is a list, not {values!r:.80}")
-    return tuple(_part(value, place) for place, value in enumerate(values))
-
-
-def _part(value: Any, place: int) -> Part:
+    parts: list[Part] = []
     try:
-        return part_from_json(value)
+        for value in values:
+            parts.append(part_from_json(value))  # its length is the place
     except MessageError as error:
-        raise MessageError(f"part {place}: {error}") from error
+        raise MessageError(f"part {len(parts)}: {error}") from error
+    return tuple(parts)
 
 
 def _time(value: Any) -> datetime | None:
     """The time of an ISO text, which is UTC where it names no zone; None where it is none."""
+    if value is None:
+        return None
     try:
         time = datetime.fromisoformat(value)
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)

@@ -36,9 +36,13 @@ class Node:
         fingerprint: str | None = None,
         stored: bool = False,
     ) -> None:
-        self._message: Message | None = message if isinstance(message, Message) else None
-        self._json: JSON = {} if isinstance(message, Message) else message
-        self.id: str = message.id if isinstance(message, Message) else message["id"]
+        self._message: Message | None = None
+        self._json: JSON = {}
+        self.id: str
+        if isinstance(message, Message):
+            self._message, self.id = message, message.id
+        else:
+            self._json, self.id = message, message["id"]
         self.parent = parent
         self.anchor = anchor
         self.fingerprint = fingerprint

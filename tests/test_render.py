@@ -67,7 +67,10 @@ class Inspector(HTMLParser):
     def handle_comment(self, data: str) -> None:
         self.forbidden.append(f"comment {data!r}")
 
-    handle_decl = handle_pi = unknown_decl = handle_comment
+    def handle_decl(self, decl: str) -> None:
+        self.forbidden.append(f"declaration {decl!r}")
+
+    unknown_decl = handle_pi = handle_comment
 
 
 def inspect(page: str) -> Inspector:
@@ -134,7 +137,8 @@ def jupyterlab(source: str) -> str:
             braces = max(0, braces + (1 if piece == "{" else -1))
         index += 2
     page = MarkdownIt("js-default", {"html": True}).render("".join(pieces))
-    return re.sub(r"@@(\d+)@@", lambda found: formulas[int(found[1])], page)
+    numbered = {str(number): formula for number, formula in enumerate(formulas)}
+    return re.sub(r"@@(\d+)@@", lambda found: numbered.get(found[1], "undefined"), page)
 
 
 READERS: dict[str, Callable[[str], str]] = {

@@ -43,12 +43,14 @@ class Rows:
         return [_value(key, value) for key, value in found]
 
     def latest(self, prefix: str, limit: int | None) -> list[Any]:
-        """The last `limit` values put under `prefix`, oldest first."""
-        found = self._sql(
-            f"SELECT key, {_VALUE} FROM Cache WHERE rowid IN (SELECT rowid FROM Cache"
-            " WHERE key >= ? AND key < ? ORDER BY rowid DESC LIMIT ?) ORDER BY rowid",
-            (prefix, _end(prefix), -1 if limit is None else limit),
-        )
+        """The values put under `prefix` (the last `limit` of them), oldest first."""
+        query, given = f"SELECT key, {_VALUE} FROM Cache WHERE ", (prefix, _end(prefix))
+        if limit is None:
+            found = self._sql(f"{query} key >= ? AND key < ? ORDER BY rowid", given)
+        else:
+            newest = "SELECT rowid FROM Cache WHERE key >= ? AND key < ?"
+            newest += " ORDER BY rowid DESC LIMIT ?"
+            found = self._sql(f"{query} rowid IN ({newest}) ORDER BY rowid", (*given, limit))
         return [_value(key, value) for key, value in found]
 
     def get_with_last(self, key: str, prefix: str) -> tuple[Any, str | None]:

@@ -99,7 +99,7 @@ def restore(count: str) -> Json:
             nodes.append(Node(message, nodes[-1].id if nodes else None, fingerprint="f"))
         rows = [node.row() for node in nodes]
         engine.run(store.append("big", rows, header={"head": nodes[-1].id}))
-        texts = [json.dumps(row) for row in rows]
+        texts = [json.dumps(row, separators=(",", ":")).encode() for row in rows]  # as stored
 
         def loads() -> None:
             for text in texts:
