@@ -30,10 +30,10 @@ LEXERS = {
         asm nasm|bash sh shell zsh|c h|clojure clj|console shell-session|css|dart|diff patch
         |cpp c++ cc hpp java cs c# csharp groovy|docker dockerfile|elixir ex exs|erlang erl|fortran
         |fsharp f#|go golang|graphql|haskell hs|hcl terraform tf|html vue svelte|http|ini cfg
-        |julia jl|javascript js node|json json5 jsonc jsonl|jsx|kotlin kt|latex tex|lua|make makefile
-        |markdown md|matlab|nginx|objective-c objc|ocaml ml|perl pl|php|powershell ps1 pwsh
-        |protobuf proto|pycon|python py python3|r|ruby rb|rust rs|scala|scss sass|sql postgresql mysql sqlite
-        |swift|toml|tsx|typescript ts|vbnet vb|xml svg|yaml yml|zig
+        |julia jl|javascript js node|json json5 jsonc jsonl|jsx|kotlin kt|latex tex|lua
+        |make makefile|markdown md|matlab|nginx|objective-c objc|ocaml ml|perl pl|php
+        |powershell ps1 pwsh|protobuf proto|pycon|python py python3|r|ruby rb|rust rs|scala
+        |scss sass|sql postgresql mysql sqlite|swift|toml|tsx|typescript ts|vbnet vb|xml svg|yaml yml|zig
     """.split("|")
     for alias in aliases.split()
 }
