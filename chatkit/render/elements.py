@@ -33,7 +33,8 @@ LEXERS = {
         |julia jl|javascript js node|json json5 jsonc jsonl|jsx|kotlin kt|latex tex|lua
         |make makefile|markdown md|matlab|nginx|objective-c objc|ocaml ml|perl pl|php
         |powershell ps1 pwsh|protobuf proto|pycon|python py python3|r|ruby rb|rust rs|scala
-        |scss sass|sql postgresql mysql sqlite|swift|toml|tsx|typescript ts|vbnet vb|xml svg|yaml yml|zig
+        |scss sass|sql postgresql mysql sqlite|swift|toml|tsx|typescript ts|vbnet vb
+        |xml svg|yaml yml|zig
     """.split("|")
     for alias in aliases.split()
 }
