@@ -153,6 +153,14 @@ class Chat:
             nodes = list(self._tree.nodes.values())
         return sum((node.message.usage or Usage() for node in nodes), Usage())
 
+    @property
+    def cost(self) -> float | None:
+        """US dollars of every answer whose provider told them, None if none did."""
+        with self._conversation.lock:
+            costs = [node.message.cost for node in self._tree.nodes.values()]
+        told = [cost for cost in costs if cost is not None]
+        return sum(told) if told else None
+
     def branches(self, message: Message | str) -> list[Message]:
         """The alternatives at the place of a message, oldest first, itself among them.
 

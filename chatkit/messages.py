@@ -211,6 +211,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             return None
 
     @property
+    def cost(self) -> float | None:
+        """US dollars of this answer, None where the provider did not say."""
+        cost = self.metadata.get("cost")
+        return float(cost) if isinstance(cost, int | float) else None
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing in it is worth keeping: no part but steps and white space."""
         return not any(_has_content(part) for part in self.parts)

@@ -91,6 +91,11 @@ class Reply:
         return self.message.usage
 
     @property
+    def cost(self) -> float | None:
+        """US dollars, None where the provider has not said (most do not)."""
+        return self.message.cost
+
+    @property
     def error(self) -> Exception | None:
         """Why it ended in `error` or `interrupted`, None otherwise."""
         return self.feed.error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,10 @@ import pytest
 
 from chatkit import host
 from chatkit.providers import Model, get_model
+from chatkit.stores.disk import DiskStore
+from tests import ai_sdk, e2e, recorded
 from tests.servers import Provider
+from tests.storing import run
 
 
 @pytest.fixture
@@ -34,6 +35,20 @@ def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHATKIT_STORE", str(tmp_path / "store"))
     monkeypatch.delenv("CHATKIT_MODEL", raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DiskStore]:
+    """A disk store of the test's own."""
+    it = DiskStore(tmp_path / "store")
+    yield it
+    run(it.close())
+
+
+@pytest.fixture
+def database(store: DiskStore) -> Path:
+    """Its database file."""
+    return Path(store.location) / "cache.db"
 
 
 class Cells:
@@ -78,9 +93,8 @@ def cells() -> Iterator[Cells]:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say what this machine left out, and how to get it."""
     lines: list[str] = []
-    for home in ("tests.recorded", "tests.e2e", "tests.ai_sdk"):
-        if importlib.util.find_spec(home):
-            lines += getattr(importlib.import_module(home), "missing", list)()
+    for home in (recorded, e2e, ai_sdk):
+        lines += home.missing()
     if lines:
         terminalreporter.section("left out on this machine")
         for line in lines:

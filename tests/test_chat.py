@@ -206,6 +206,17 @@ def test_a_kept_partial_is_shown_as_it_is_and_asked_again_only_on_demand(
         assert chat.ask("b").status == "complete", "where nobody is there, it goes on by itself"
 
 
+def test_cost_is_what_the_provider_told(provider: Provider, model: Model) -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "cost": 0.25}
+    chat = Chat("trip", model=get_model("openrouter/test", base_url=provider.url, api_key="x"))
+    assert chat.cost is None
+    for _ in range(2):
+        provider.answer("dear", usage=usage)
+        assert chat.ask("a", fresh=True).cost == 0.25
+    assert chat.cost == 0.5
+    assert Chat("other", model=model).ask("b").cost is None
+
+
 def test_edit_says_something_else_there(provider: Provider, model: Model) -> None:
     chat = Chat("trip", model=model)
     chat.ask("a")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,6 @@ from chatkit.errors import StoreError
 from chatkit.stores import _cache
 from chatkit.stores.disk import DiskStore
 from tests.storing import ids, loaded, message, run, sql
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[DiskStore]:
-    it = DiskStore(tmp_path / "store")
-    yield it
-    run(it.close())
-
-
-@pytest.fixture
-def database(store: DiskStore) -> Path:
-    return Path(store.location) / "cache.db"
 
 
 def fill(store: DiskStore) -> dict[str, list[dict[str, Any]]]:

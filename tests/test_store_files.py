@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,18 +15,6 @@ from chatkit.errors import ConfigError, Fenced, StoreError
 from chatkit.stores import _cache, _database, _directory
 from chatkit.stores.disk import DiskStore
 from tests.storing import child, end, ids, line, message, run, sql, tell
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[DiskStore]:
-    it = DiskStore(tmp_path / "store")
-    yield it
-    run(it.close())
-
-
-@pytest.fixture
-def database(store: DiskStore) -> Path:
-    return Path(store.location) / "cache.db"
 
 
 def test_a_store_is_private_whatever_the_umask(tmp_path: Path) -> None:

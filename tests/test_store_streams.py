@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +13,6 @@ from chatkit.errors import Fenced
 from chatkit.stores import _owner
 from chatkit.stores.disk import DiskStore
 from tests.storing import child, end, eventually, ids, line, loaded, message, run, tell
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[DiskStore]:
-    it = DiskStore(tmp_path / "store")
-    yield it
-    run(it.close())
 
 
 def test_a_stream_is_followed_segment_by_segment(store: DiskStore) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,6 @@ from chatkit.errors import Fenced
 from chatkit.stores import _database
 from chatkit.stores.disk import DiskStore
 from tests.storing import ids, message, run, sql
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[DiskStore]:
-    it = DiskStore(tmp_path / "store")
-    yield it
-    run(it.close())
 
 
 @asynccontextmanager

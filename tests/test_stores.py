@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +16,6 @@ from chatkit.errors import ConfigError, StoreError
 from chatkit.stores import Store, open_store
 from chatkit.stores.disk import DiskStore
 from tests.storing import ids, loaded, message, run, sql
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[DiskStore]:
-    it = DiskStore(tmp_path / "store")
-    yield it
-    run(it.close())
-
-
-@pytest.fixture
-def database(store: DiskStore) -> Path:
-    return Path(store.location) / "cache.db"
 
 
 def test_what_was_appended_is_loaded_in_order(store: DiskStore) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,13 +45,6 @@ CREATES = """
     say("written")
     await store.close()
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[DiskStore]:
-    it = DiskStore(tmp_path / "store")
-    yield it
-    run(it.close())
 
 
 def lived(store: DiskStore, program: str, *arguments: str, seconds: float) -> list[str]:
