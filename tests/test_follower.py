@@ -1,0 +1,91 @@
+"""An answer that another process writes: followed here, and taken over when its writer dies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chatkit import Chat, Reply
+from chatkit.providers import Model
+from tests.servers import Answer, Provider
+
+ASK = """
+import sys
+from chatkit import Chat, get_model
+model = get_model("openai-chat/test", base_url=sys.argv[1], api_key="x")
+Chat("trip", model=model, store=sys.argv[2]).send("Count.").wait()
+"""
+
+
+@contextmanager
+def asked_elsewhere(
+    provider: Provider, model: Model, store: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], Answer, Reply]]:
+    """Another process asks, and has its first two words; the same send here."""
+    answer = provider.answer("one two three four", gated=True)
+    answer.release(2)
+    with subprocess.Popen([sys.executable, "-c", ASK, provider.url, str(store)]) as process:
+        provider.until(lambda: len(provider.requests) == 1)
+        chat = Chat("trip", model=model, store=store)
+        yield process, answer, chat.send("Count.")
+
+
+def two_words(reply: Reply) -> str:
+    seen = ""
+    for piece in reply.deltas():
+        seen += piece
+        if seen.strip() == "one two":
+            break
+    return seen
+
+
+def test_an_answer_of_another_process_is_followed_to_its_end_and_asked_for_once(
+    provider: Provider, model: Model, tmp_path: Path
+) -> None:
+    with asked_elsewhere(provider, model, tmp_path / "store") as (_, answer, reply):
+        assert two_words(reply) == "one two "
+        assert reply.status == "streaming"
+        answer.open()
+        assert reply.wait(timeout=30).text == "one two three four"
+        assert "".join(reply.deltas()) == "one two three four"
+    assert reply.status == "complete"
+    assert reply.usage is not None
+    assert len(provider.requests) == 1
+
+
+def test_when_its_writer_is_killed_what_it_had_is_kept_as_interrupted(
+    provider: Provider, model: Model, tmp_path: Path
+) -> None:
+    with asked_elsewhere(provider, model, tmp_path / "store") as (process, _, reply):
+        two_words(reply)
+        process.kill()
+        assert reply.wait(timeout=30).status == "interrupted"
+        assert reply.text == "one two "
+    assert len(provider.requests) == 1
+
+
+def test_only_the_process_that_writes_it_can_stop_it(
+    provider: Provider, model: Model, tmp_path: Path
+) -> None:
+    with asked_elsewhere(provider, model, tmp_path / "store") as (_, answer, reply):
+        reply.stop()
+        answer.open()
+        assert reply.wait(timeout=30).status == "complete"
+        assert "stop it there" in reply.warnings[0]
+
+
+def test_a_chat_deleted_meanwhile_ends_here_too(
+    provider: Provider, model: Model, tmp_path: Path
+) -> None:
+    with asked_elsewhere(provider, model, tmp_path / "store") as (process, answer, reply):
+        two_words(reply)
+        reply.feed.engine.run(
+            Chat("trip", model=model, store=tmp_path / "store").store.delete("trip")
+        )
+        assert reply.wait(timeout=30).status == "interrupted"
+        assert reply.text == "one two "
+        answer.open()
+        process.wait(30)
