@@ -47,7 +47,8 @@ def test_an_answer_of_another_process_is_followed_to_its_end_and_asked_for_once(
 ) -> None:
     with asked_elsewhere(provider, model, tmp_path / "store") as (_, answer, reply):
         assert two_words(reply) == "one two "
-        assert reply.status == "streaming"
+        stands: str = reply.status
+        assert stands == "streaming"
         answer.open()
         assert reply.wait(timeout=30).text == "one two three four"
         assert "".join(reply.deltas()) == "one two three four"
