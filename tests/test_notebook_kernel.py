@@ -211,16 +211,27 @@ def test_what_broke_off_offers_to_go_on_in_its_own_cell(kernel: Kernel, provider
     assert len(provider.requests) == 2
 
 
-def test_asking_again_is_refused_in_words_where_there_is_no_chat(
+def test_asking_again_is_refused_in_words_where_the_chat_is_gone(
     kernel: Kernel, provider: Provider
 ) -> None:
     provider.answer(BREAKS_OFF, cut=True)
-    cell = kernel.run("stream_text(model, 'Lisbon?')", cell_id="a")
+    cell = kernel.run("chat.send('Lisbon?')", cell_id="a")
     kernel.until(lambda: len(cell.outputs) == 2)
+    assert kernel.run("chat.delete()", cell_id="b").error == ""
     offer = Page(kernel, widget(cell, 1))
-    offer.click("resume")
-    kernel.until(lambda: "stream_text" in offer.shown["foot"]["notices"])
+    offer.click("again")
+    kernel.until(lambda: "no message" in offer.shown["foot"]["notices"])
     assert offer.shown["foot"]["buttons"] == []
+
+
+def test_where_there_is_no_chat_asking_again_is_not_offered(
+    kernel: Kernel, provider: Provider
+) -> None:
+    provider.answer(BREAKS_OFF, cut=True)
+    cell = kernel.run("answer = stream_text(model, 'Lisbon?')\nanswer", cell_id="a")
+    ends(kernel, cell)
+    kernel.run("answer.wait(); None", cell_id="b")
+    assert len(cell.outputs) == 1
 
 
 def test_a_cell_that_is_run_again_ends_the_view_it_had(kernel: Kernel, provider: Provider) -> None:
