@@ -428,7 +428,7 @@ def work(text: str) -> int:
     [TRIP, "word **bold** ", "- item\n", "1. a\n\n   b\n", "| a | b |\n|---|---|\n", "> quote\n"],
 )
 def test_the_work_for_a_token_does_not_grow_with_the_text(part: str) -> None:
-    short, long = (part * (size // len(part)) for size in (4_000, 16_000))
+    short, long = (part * (size // len(part)) for size in (8_000, 80_000))
     assert work(long) / len(long) <= 1.1 * work(short) / len(short)
 
 
