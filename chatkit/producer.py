@@ -24,7 +24,6 @@ from chatkit.errors import ChatkitError, StreamCut, describe
 from chatkit.feed import Feed
 from chatkit.journal import Journal
 from chatkit.messages import Message, Status, Usage
-from chatkit.model_messages import to_model_messages
 from chatkit.providers import Decoder, Model
 from chatkit.reducer import settled
 
@@ -155,7 +154,7 @@ class Producer(Running):
             await after.until_end()
         await self.feed.wanted()
         messages = self._ask.messages()
-        request = self._ask.model.request(to_model_messages(messages), self._ask.options)
+        request = self._ask.model.request(messages, self._ask.options)
         started = self.feed.message().replace(status="streaming", created_at=datetime.now(UTC))
         self.feed.begin(started)
         self._began = time.monotonic()

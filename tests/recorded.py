@@ -19,6 +19,7 @@ import msgspec
 from chatkit.chunks import Chunk, Error, Finish, ToolInputAvailable, ToolInputDelta, ToolInputStart
 from chatkit.messages import Message, ReasoningPart, SourceUrlPart, TextPart
 from chatkit.providers import Decoder, Model, get_model
+from chatkit.providers.table import ENDPOINTS
 from chatkit.reducer import reduce
 
 Json = dict[str, Any]
@@ -26,6 +27,14 @@ ROOT = Path(
     os.environ.get("CHATKIT_RECORDINGS")
     or Path(__file__).resolve().parents[2] / "shared" / "recordings"
 )
+# the wire formats that chatkit reads, and the provider whose dialect that is
+PROVIDERS = {
+    "responses": "openai-responses",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "gemini-interactions": "gemini-interactions",
+}
+FORMATS = ("chat", *(name for name, provider in PROVIDERS.items() if provider in ENDPOINTS))
 _MISSING = f"no recordings in {ROOT}: set CHATKIT_RECORDINGS to the folder that holds INDEX.csv"
 
 
@@ -43,6 +52,11 @@ class Case:
     told: Json
 
     @property
+    def wire_format(self) -> str:
+        """`chat`, `responses`, `anthropic`, `gemini`, `gemini-interactions` or `vercel-ui`."""
+        return str(self.told["wire_format"])
+
+    @property
     def wanted(self) -> list[Json]:
         """Each result that is right: `desired` over `expected`, and what is also accepted."""
         desired = self.told.get("desired", {})
@@ -51,9 +65,9 @@ class Case:
         return [first, {**first, **others}] if others else [first]
 
 
-def cases(wire_format: str, *, folder: str = "*") -> list[Case]:
-    """The recordings of a format, by name; none where the recordings are not there."""
-    return [case for case in _all(folder) if case.told["wire_format"] == wire_format]
+def cases(*wire_formats: str, folder: str = "*") -> list[Case]:
+    """The recordings of these formats, by name; none where the recordings are not there."""
+    return [case for case in _all(folder) if case.wire_format in wire_formats]
 
 
 def refusals() -> dict[str, Json]:
@@ -70,13 +84,17 @@ def _all(folder: str) -> Iterator[Case]:
 
 def model_for(case: Case) -> Model:
     """A model whose decoder reads the case."""
-    return get_model(f"{case.name.split('/')[0]}/recorded", base_url="https://example.invalid/v1")
+    if case.wire_format == "vercel-ui":
+        return get_model("ui+https://example.invalid/api/chat")
+    folder = case.name.split("/")[0]
+    provider = folder if case.wire_format == "chat" else PROVIDERS[case.wire_format]
+    return get_model(f"{provider}/recorded", base_url="https://example.invalid/v1")
 
 
 def read(case: Case, *pieces: bytes) -> Json:
     """What a client made of the case when its body came in these pieces."""
     decoder = model_for(case).decoder()
-    return result(decoder, decode(decoder, *pieces))
+    return result(decoder, decode(decoder, *pieces), case.wire_format)
 
 
 def decode(decoder: Decoder, *pieces: bytes) -> list[Chunk]:
@@ -96,19 +114,17 @@ def check_order(chunks: list[Chunk]) -> None:
     reduce(Message(id="damaged", role="assistant"), chunks)
 
 
-def result(decoder: Decoder, chunks: list[Chunk]) -> Json:
+def result(decoder: Decoder, chunks: list[Chunk], wire_format: str = "chat") -> Json:
     """What a client made of a stream, in the recordings' words."""
     message = reduce(Message(id="recorded", role="assistant"), chunks)
     told = message.metadata
-    usage = told.get("usage") or {}
-    words = {"inputTokens": "input_tokens", "outputTokens": "output_tokens"}
     return {
         "text": "".join(part.text for part in _texts(message) if not _is_refusal(part)),
         "refusal": "".join(part.text for part in _texts(message) if _is_refusal(part)),
         "reasoning": "".join(p.text for p in message.parts if isinstance(p, ReasoningPart)),
         "tool_calls": _calls(chunks),
         "finish_reason": told.get("rawFinishReason"),
-        "usage": {words[key]: usage[key] for key in words if key in usage} or None,
+        "usage": _counts(told, wire_format) or None,
         "model": told.get("responseModel"),
         "source_urls": [part.url for part in message.parts if isinstance(part, SourceUrlPart)],
         "complete": decoder.finished,
@@ -159,6 +175,13 @@ def _texts(message: Message) -> list[TextPart]:
     return [part for part in message.parts if isinstance(part, TextPart)]
 
 
+def _counts(told: Json, wire_format: str) -> dict[str, int]:
+    """The tokens as the provider counts them, which the recordings say."""
+    usage = told.get("usage") or {}
+    words = {"inputTokens": "input_tokens", "outputTokens": "output_tokens"}
+    return {words[key]: usage[key] for key in words if key in usage}
+
+
 def _is_refusal(part: TextPart) -> bool:
     told = part.provider_metadata or {}
     return any(isinstance(each, dict) and each.get("refusal") for each in told.values())
@@ -179,7 +202,7 @@ def _calls(chunks: list[Chunk]) -> list[Json]:
 def main() -> None:
     """Print how many recordings of each provider are read exactly."""
     exact: dict[str, list[bool]] = defaultdict(list)
-    for case in cases("chat"):
+    for case in cases(*FORMATS):
         wrong = differences(case, read(case, case.wire))
         exact[case.name.split("/")[0]].append(not wrong)
         for line in wrong:

@@ -27,7 +27,7 @@ from chatkit.chunks import (
     ToolInputStart,
 )
 from chatkit.messages import Message, ReasoningPart
-from chatkit.providers.chat_stream import ChatDecoder
+from chatkit.providers.chat.stream import ChatDecoder
 from chatkit.reducer import reduce
 from tests.recorded import check_order, decode
 

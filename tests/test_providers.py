@@ -9,7 +9,6 @@ import pytest
 
 from chatkit.errors import ConfigError, MessageError, MissingKey, UnknownModel, UnknownOption
 from chatkit.messages import FilePart, Message, ReasoningPart, StepPart, TextPart, ToolPart
-from chatkit.model_messages import to_model_messages
 from chatkit.providers import Model, get_model
 from chatkit.providers.table import ENDPOINTS
 
@@ -28,7 +27,7 @@ def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def body(name: str, *messages: Message, **options: Any) -> dict[str, Any]:
     """The JSON that is sent."""
     model = get_model(name, api_key="sk-not-a-key")
-    return model.request(to_model_messages(messages or [HELLO]), options).body
+    return model.request(messages or [HELLO], options).body
 
 
 def sent(name: str, *messages: Message) -> list[dict[str, Any]]:
@@ -113,7 +112,7 @@ def test_a_query_stays_behind_the_path() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(ENDPOINTS) - {"azure", "cloudflare", "databricks"}))
 def test_every_listed_provider_makes_a_request(name: str) -> None:
-    request = get_model(f"{name}/m", api_key="sk-not-a-key").request(to_model_messages([HELLO]), {})
+    request = get_model(f"{name}/m", api_key="sk-not-a-key").request([HELLO], {})
     assert request.method == "POST"
     assert request.url.endswith("/chat/completions")
     assert request.body["model"] == "m"
@@ -299,7 +298,7 @@ def test_usage_is_asked_for_except_where_that_is_refused(monkeypatch: pytest.Mon
 
 def test_openais_own_quirks_are_not_those_of_a_server_like_it() -> None:
     system = Message(id="s", role="system", parts=(TextPart("Be brief."),))
-    messages = to_model_messages([system, HELLO])
+    messages = [system, HELLO]
     home = get_model("openai-chat/m", api_key="k").request(messages, {"max_tokens": 5}).body
     away = get_model("openai-chat/m", base_url=ADDRESS).request(messages, {"max_tokens": 5}).body
     assert home["messages"][0] == {"role": "developer", "content": "Be brief."}

@@ -14,13 +14,24 @@ import pytest
 
 from chatkit import sse
 from chatkit.chunks import Chunk, ToolInputAvailable, ToolInputDelta, merged
-from chatkit.providers.chat_stream import ChatDecoder
-from tests.recorded import Case, cases, check_order, decode, differences, missing, read
+from chatkit.providers import Decoder
+from tests.recorded import (
+    FORMATS,
+    Case,
+    cases,
+    check_order,
+    decode,
+    differences,
+    missing,
+    model_for,
+    read,
+)
 
 if missing():
     pytest.skip(missing()[0], allow_module_level=True)
 
-CHAT = cases("chat")
+ALL = cases(*FORMATS)
+CHAT = [case for case in ALL if case.wire_format == "chat"]
 FRAMING = [
     case
     for wire_format in ("anthropic", "responses", "chat")
@@ -36,12 +47,12 @@ def each(chosen: list[Case]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", chosen, ids=[case.name for case in chosen])
 
 
-@each(CHAT)
+@each(ALL)
 def test_a_recording_is_read_exactly(case: Case) -> None:
     assert differences(case, read(case, case.wire)) == []
 
 
-@each(CHAT)
+@each(ALL)
 @pytest.mark.parametrize("size", [1, 13])
 def test_a_recording_is_read_exactly_in_small_pieces(case: Case, size: int) -> None:
     wire = case.wire
@@ -49,15 +60,15 @@ def test_a_recording_is_read_exactly_in_small_pieces(case: Case, size: int) -> N
     assert differences(case, read(case, *pieces)) == []
 
 
-@each([c for c in CHAT if len(c.wire) <= SMALL])
+@each([c for c in ALL if len(c.wire) <= SMALL])
 def test_a_recording_is_read_the_same_when_cut_in_two_anywhere(case: Case) -> None:
-    whole = joined(decode(ChatDecoder("x"), case.wire))
+    whole = joined(decode(decoder_for(case), case.wire))
     for cut in range(len(case.wire)):
-        made = joined(decode(ChatDecoder("x"), case.wire[:cut], case.wire[cut:]))
+        made = joined(decode(decoder_for(case), case.wire[:cut], case.wire[cut:]))
         assert made == whole, f"cut at byte {cut}"
 
 
-@each([c for c in CHAT if len(c.wire) > SMALL])
+@each([c for c in ALL if len(c.wire) > SMALL])
 def test_a_long_recording_is_in_the_same_state_after_each_event_wherever_that_is_cut(
     case: Case,
 ) -> None:
@@ -66,7 +77,7 @@ def test_a_long_recording_is_in_the_same_state_after_each_event_wherever_that_is
     So the rest of the stream is read the same too, and need not be read anew for each cut.
     """
     for begin, end in events_of(case.wire):
-        before = ChatDecoder("x")
+        before = decoder_for(case)
         before.feed(case.wire[:begin])
         saved = pickle.dumps(before)
         after = pickle.loads(saved)
@@ -92,25 +103,41 @@ def test_the_events_of_every_dialect_are_the_same_wherever_they_are_cut(case: Ca
         assert events(case.wire[:cut], case.wire[cut:]) == whole, f"cut at byte {cut}"
 
 
+@each([c for c in ALL if c.told["expected"]["tool_calls"]])
+def test_a_call_is_given_out_only_whole(case: Case) -> None:
+    """Cut after any event, each call that was given out is one that the whole stream has."""
+    whole = decode(decoder_for(case), case.wire)
+    ready = [chunk for chunk in whole if isinstance(chunk, ToolInputAvailable)]
+    for _, end in events_of(case.wire):
+        chunks = decode(decoder_for(case), case.wire[:end])
+        given = [chunk for chunk in chunks if isinstance(chunk, ToolInputAvailable)]
+        assert given == ready[: len(given)], f"after {end} bytes"
+
+
 @each([c for c in CHAT if c.told["expected"]["tool_calls"]])
 def test_a_call_is_given_out_only_once_its_stream_has_said_it_ends(case: Case) -> None:
-    whole = decode(ChatDecoder("x"), case.wire)
+    whole = decode(decoder_for(case), case.wire)
     ready = [chunk for chunk in whole if isinstance(chunk, ToolInputAvailable)]
     for _, end in events_of(case.wire):
         wire = case.wire[:end]
-        chunks = decode(ChatDecoder("x"), wire)
+        chunks = decode(decoder_for(case), wire)
         given = [chunk for chunk in chunks if isinstance(chunk, ToolInputAvailable)]
         ended = b"[DONE]" in wire or re.search(rb'"finish_reason": ?"', wire)
         assert given == [] or (ended and given == ready), f"after {end} bytes"
 
 
-@each(CHAT)
+@each(ALL)
 def test_a_damaged_recording_never_raises_nor_breaks_the_order_of_chunks(case: Case) -> None:
     chance = random.Random(case.name)
     for _ in range(60):
         wire = damaged(case.wire[:60_000], chance)
         cut = chance.randrange(len(wire) + 1)
-        check_order(decode(ChatDecoder("x"), wire[:cut], wire[cut:]))
+        check_order(decode(decoder_for(case), wire[:cut], wire[cut:]))
+
+
+def decoder_for(case: Case) -> Decoder:
+    """What reads the case."""
+    return model_for(case).decoder()
 
 
 def events_of(wire: bytes) -> Iterator[tuple[int, int]]:

@@ -32,13 +32,14 @@ from chatkit.errors import (
     StreamCut,
     TooLarge,
 )
+from chatkit.messages import as_messages
 from chatkit.providers import Model, WireRequest, get_model
 from chatkit.transport import Transport
 from tests.recorded import missing, refusals
 from tests.servers import Provider
 
 KEY = "sk-very-secret"
-HELLO = [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
+HELLO = as_messages("Hello")
 BODY = b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\ndata: [DONE]\n\n'
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -552,8 +553,7 @@ def test_leaving_early_closes_the_connection(pieces: int, provider: Provider) ->
 def test_a_body_of_any_characters_can_be_sent(provider: Provider) -> None:
     async def odd() -> None:
         own, model = Transport(), model_at(provider.url)
-        content = [{"type": "text", "text": "é \ud83d 你"}]
-        request = model.request([{"role": "user", "content": content}], {})
+        request = model.request(as_messages("é"), {"extra": {"odd": "\ud83d 你"}})
         async with own.open(model, request, print) as body:
             async for _ in body:
                 pass

@@ -1,7 +1,7 @@
 """Models by name, and what each of them is: two translations and no state.
 
     model = get_model("groq/llama-3.3-70b-versatile")
-    request = model.request(to_model_messages(messages), {"temperature": 0})
+    request = model.request(messages, {"temperature": 0})
     decoder = model.decoder()  # feed it the bytes that come back
 
 An endpoint, a dialect and a server's quirks are three things: `table` has the first and the
@@ -14,10 +14,10 @@ import difflib
 import inspect
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from chatkit.errors import (
     AuthError,
@@ -28,14 +28,17 @@ from chatkit.errors import (
     TooLarge,
     UnknownModel,
 )
+from chatkit.messages import Message, as_messages
 from chatkit.providers import options as known_options
-from chatkit.providers.dialect import JSON, Decoder, WireRequest
+from chatkit.providers.dialect import JSON, Decoder, Prompt, ToolSpec, WireRequest
 from chatkit.providers.refusals import refusal
 from chatkit.providers.table import ENDPOINTS, UNLISTED, Endpoint
 
-__all__ = ["Decoder", "Model", "WireRequest", "get_model"]
+__all__ = ["ANSWER", "Decoder", "Model", "ToolSpec", "WireRequest", "get_model"]
 
 DEFAULT = "local/smollm2"
+ANSWER = "answer"  # what an answer of a given schema is called
+_KEY_HEADERS = {"authorization", "api-key", "x-api-key", "x-goog-api-key"}
 _SECRET = re.compile("auth|key|token|secret|cookie", re.I)  # in the name of a header
 
 
@@ -66,7 +69,7 @@ class Model:
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raise UnknownOption, or ConfigError for a value that is none for its option."""
-        known_options.check(self.provider, options)
+        known_options.check(self.provider, options, self.endpoint.dialect.lacks)
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise ConfigError (UnknownOption, MissingKey) for what cannot work, before it is sent."""
@@ -84,22 +87,48 @@ class Model:
                     " is the key copied whole and alone?"
                 )
 
-    def request(self, messages: list[JSON], options: Mapping[str, Any]) -> WireRequest:
-        """The request for an answer to model messages. Raises ConfigError or MessageError."""
+    def request(
+        self,
+        history: Sequence[Message],
+        options: Mapping[str, Any],
+        *,
+        tools: Sequence[ToolSpec] = (),
+        tool_choice: str = "auto",
+        schema: JSON | None = None,
+        chat_id: str = "",
+    ) -> WireRequest:
+        """The request for an answer to a conversation. Raises ConfigError or MessageError.
+
+        `tool_choice` is "auto", "none", "required" or a tool's name. With a JSON `schema` the
+        answer is JSON that fits it: as text, or as the input of a call to the tool ANSWER where
+        the server has no structured output of its own.
+        """
         self.check(options)
         given = {name: value for name, value in options.items() if value is not None}
         asked = {**self.defaults, **given}
         system = asked.pop("system", None)
-        if system is not None and all(message["role"] != "system" for message in messages):
-            content = [{"type": "text", "text": system}]
-            messages = [{"role": "system", "content": content}, *messages]
+        if system is not None and all(message.role != "system" for message in history):
+            history = [*as_messages([{"role": "system", "content": system}]), *history]
+        if schema is not None and not self.endpoint.has_schemas:
+            tools = [*tools, _Answer(schema)]
+            tool_choice, schema = ("required" if tools[1:] else ANSWER), None
+        prompt = Prompt(
+            history=history,
+            options=asked,
+            tools=tools,
+            tool_choice=tool_choice,
+            schema=schema,
+            schema_name=ANSWER,
+            chat_id=chat_id,
+        )
         dialect = self.endpoint.dialect
         quirks = (self._is_home and self.endpoint.at_home) or self.endpoint.quirks
+        path = dialect.path.replace("{model}", quote(self.name, safe="/:@"))
         return WireRequest(
             method="POST",
-            url=_with_path(self.base_url, dialect.path),
+            url=_with_path(self.base_url, path),
             headers=self._headers(),
-            body=dialect.body(self.name, messages, asked, quirks),
+            body=dialect.body(self.name, prompt, quirks),
         )
 
     def decoder(self) -> Decoder:
@@ -130,11 +159,12 @@ class Model:
 
     def _headers(self) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept": "text/event-stream"}
+        headers |= self.endpoint.dialect.headers
         for name, variable in self.endpoint.header_variables.items():
             if os.environ.get(variable):
                 headers[name] = os.environ[variable]
         own = {name.lower(): value for name, value in self.headers.items()}
-        if key := self._key(is_needed=not own.keys() & {"authorization", "api-key"}):
+        if key := self._key(is_needed=not own.keys() & _KEY_HEADERS):
             named = self.endpoint.key_header
             headers[named] = f"Bearer {key}" if named == "authorization" else key
         return headers | own
@@ -236,8 +266,19 @@ def _checked_url(url: str) -> str:
 
 def _with_path(base_url: str, path: str) -> str:
     """The path after the base, before its query if it has one, as Azure's older addresses do."""
-    base, mark, query = base_url.partition("?")
-    return f"{base.rstrip('/')}{path}{mark}{query}"
+    base, _, own = base_url.partition("?")
+    path, _, asked = path.partition("?")
+    query = "&".join(filter(None, (asked, own)))
+    return f"{base.rstrip('/')}{path}" + (f"?{query}" if query else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The tool that stands in for structured output where a server has none."""
+
+    parameters: JSON
+    name: str = ANSWER
+    description: str = "Give the final answer. Call this once, with the whole answer."
 
 
 def _host(url: str) -> str:

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from chatkit.chunks import Chunk
 from chatkit.errors import ProviderError
+from chatkit.messages import Message
+from chatkit.model_messages import to_model_messages
 
 JSON = dict[str, Any]
 Hide = Callable[[str], str]  # takes keys out of a text
+
+
+class ToolSpec(Protocol):
+    """What a model is told of a tool."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def parameters(self) -> JSON:
+        """The JSON schema of its arguments, an object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What a model is asked, in no provider's words."""
+
+    history: Sequence[Message]  # the conversation, a system message first where there is one
+    options: Mapping[str, Any] = field(default_factory=dict)  # none of them None
+    tools: Sequence[ToolSpec] = ()
+    tool_choice: str = "auto"  # "auto", "none", "required", or the name of a tool
+    schema: JSON | None = None  # the JSON schema that the answer is to fit
+    schema_name: str = "answer"
+    chat_id: str = ""  # of the conversation, where the far side keeps conversations too
+
+    @cached_property
+    def messages(self) -> list[JSON]:
+        """The conversation as ModelMessages of the AI SDK, always a valid request."""
+        return to_model_messages(self.history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +69,13 @@ class Decoder(Protocol):
         """What is still pending once the body is over, cleanly or not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """A wire format. `body(name, messages, options, quirks)` is the JSON to send to `path`;
-    `decoder(provider, hide)` reads what comes back."""
+    """A wire format. `body(model, prompt, quirks)` is the JSON to send to `path`, in which
+    `{model}` stands for the model's name; `decoder(provider, hide)` reads what comes back."""
 
     path: str
-    body: Callable[[str, list[JSON], Mapping[str, Any], Any], JSON]
+    body: Callable[[str, Prompt, Any], JSON]
     decoder: Callable[[str, Hide], Decoder]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    lacks: frozenset[str] = frozenset()  # options of `options` that it has no word for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from chatkit.errors import ConfigError, UnknownOption
@@ -12,21 +12,25 @@ from chatkit.errors import ConfigError, UnknownOption
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
-def check(provider: str, options: Mapping[str, Any]) -> None:
-    """Raise UnknownOption or ConfigError where an option cannot be meant. None is not given."""
+def check(provider: str, options: Mapping[str, Any], lacks: Set[str] = frozenset()) -> None:
+    """Raise UnknownOption or ConfigError where an option cannot be meant. None is not given.
+
+    `lacks` are the options that this provider's dialect has no word for.
+    """
     for name, value in options.items():
-        if name not in _TAKEN:
-            raise UnknownOption(_unknown(provider, name))
+        if name not in _TAKEN or (name in lacks and value is not None):
+            raise UnknownOption(_unknown(provider, name, lacks))
         fits, wanted = _TAKEN[name]
         if value is not None and not fits(value):
             raise ConfigError(f"{name} is {value!r:.80}; it is {wanted}")
 
 
-def _unknown(provider: str, name: str) -> str:
-    near = difflib.get_close_matches(name, _TAKEN, n=1)
+def _unknown(provider: str, name: str, lacks: Set[str]) -> str:
+    taken = sorted(_TAKEN.keys() - lacks)
+    near = difflib.get_close_matches(name, taken, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else "."
     return (
-        f"{provider} takes no option {name!r}{guess} It takes {', '.join(sorted(_TAKEN))}."
+        f"{provider} takes no option {name!r}{guess} It takes {', '.join(taken)}."
         f" What one provider alone knows goes into extra={{{name!r}: …}}."
     )
 

@@ -24,8 +24,9 @@ class Endpoint:
     key_header: str = "authorization"
     header_variables: Mapping[str, str] = field(default_factory=dict)
     dialect: Dialect = CHAT
-    quirks: Quirks = _PLAIN
-    at_home: Quirks | None = None  # quirks of the vendor's own servers alone
+    quirks: Any = _PLAIN  # of the dialect's own kind
+    at_home: Any = None  # quirks of the vendor's own servers alone
+    has_schemas: bool = True  # else a forced tool call stands in for structured output
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 

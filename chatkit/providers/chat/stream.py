@@ -14,9 +14,9 @@ from chatkit import chunks as c
 from chatkit import sse
 from chatkit.errors import ProviderError
 from chatkit.messages import mended
-from chatkit.providers import chat_fields as fields
-from chatkit.providers.chat_calls import Calls
-from chatkit.providers.chat_events import (
+from chatkit.providers.chat import fields
+from chatkit.providers.chat.calls import Calls
+from chatkit.providers.chat.events import (
     UNREADABLE,
     Choice,
     Delta,

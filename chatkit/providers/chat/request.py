@@ -14,8 +14,7 @@ from typing import Any
 import msgspec
 
 from chatkit.errors import MessageError
-from chatkit.providers.chat_stream import ChatDecoder
-from chatkit.providers.dialect import JSON, Dialect
+from chatkit.providers.dialect import JSON, Prompt, ToolSpec
 
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
@@ -40,18 +39,43 @@ class Quirks:
     call_id_length: int | None = None  # it refuses the call ids of others
 
 
-def body(name: str, messages: list[JSON], options: Mapping[str, Any], quirks: Quirks) -> JSON:
-    """The request for an answer of model `name` to model messages. Raises MessageError."""
-    asked: JSON = {"model": name, "messages": list(_messages(messages, quirks)), "stream": True}
+def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
+    """The request for an answer of `model`. Raises MessageError."""
+    messages = list(_messages(prompt.messages, quirks))
+    asked: JSON = {"model": model, "messages": messages, "stream": True}
     if quirks.stream_options is not None:
         asked["stream_options"] = dict(quirks.stream_options)
-    for option, value in options.items():
-        if option == "reasoning" and value is not None:
+    for option, value in prompt.options.items():
+        if option == "reasoning":
             asked.update(quirks.reasoning(value))
-        elif option != "extra" and value is not None:
+        elif option != "extra":
             asked[quirks.names.get(option, option)] = value
-    asked.update(options.get("extra") or {})
+    if prompt.tools:
+        asked["tools"] = [_tool(tool) for tool in prompt.tools]
+        asked["tool_choice"] = _choice(prompt.tool_choice)
+    if prompt.schema is not None:
+        asked["response_format"] = _format(prompt.schema, prompt.schema_name)
+    asked.update(prompt.options.get("extra") or {})
     return asked
+
+
+def _tool(tool: ToolSpec) -> JSON:
+    told = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+    }
+    return {"type": "function", "function": told}
+
+
+def _choice(choice: str) -> str | JSON:
+    if choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "function": {"name": choice}}
+
+
+def _format(schema: JSON, name: str) -> JSON:
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
 
 
 def _messages(messages: list[JSON], quirks: Quirks) -> Iterator[JSON]:
@@ -153,6 +177,3 @@ def _call_id(part: JSON, quirks: Quirks) -> str:
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
-
-
-CHAT = Dialect(path="/chat/completions", body=body, decoder=ChatDecoder)
