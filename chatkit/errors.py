@@ -7,6 +7,7 @@
      │    ├── MissingKey                  no API key; names the variable to set
      │    └── BadChatId                   a chat id that cannot be a name
      ├── MessageError (also ValueError)   a message or part that is not one
+     ├── SchemaMismatch (also ValueError) an answer or a tool's input does not fit; keeps its text
      ├── ProviderError                    the provider refused or failed, in its own words
      │    ├── AuthError                   401, 403
      │    ├── NotFound                    404: no such model or address
@@ -57,6 +58,14 @@ class BadChatId(ConfigError):
 
 class MessageError(ChatkitError, ValueError):
     """A message or part that is not one."""
+
+
+class SchemaMismatch(ChatkitError, ValueError):
+    """An answer, or the input of a tool, does not fit its schema; the message says where."""
+
+    def __init__(self, message: str, *, text: str = "") -> None:
+        super().__init__(message)
+        self.text = text  # what the model wrote
 
 
 class ProviderError(ChatkitError):
@@ -128,8 +137,10 @@ class Fenced(StoreError):
 
 
 def describe(error: Exception) -> dict[str, Any]:
-    """An error as a message's metadata keeps it: `{"type", "message"}` and `status` if any."""
+    """An error as a message's metadata keeps it: `{"type", "message"}`; `status`, `text` if any."""
     told = {"type": type(error).__name__, "message": str(error)}
+    if isinstance(error, SchemaMismatch):
+        return {**told, "text": error.text}
     status = getattr(error, "status", None)
     return told if status is None else {**told, "status": status}
 
@@ -140,6 +151,8 @@ def revive(told: dict[str, Any]) -> ChatkitError:
     text = str(told.get("message", ""))
     if isinstance(kind, type) and issubclass(kind, ProviderError):
         return kind(text, status=told.get("status"))
+    if kind is SchemaMismatch:
+        return SchemaMismatch(text, text=str(told.get("text", "")))
     if isinstance(kind, type) and issubclass(kind, ChatkitError):
         return kind(text)
     return ChatkitError(text)
