@@ -14,12 +14,13 @@ from chatkit.errors import ConfigError
 from chatkit.messages import FilePart, Message, SourceUrlPart, ToolPart
 
 _NAMES = {"user": "You", "assistant": "Model", "system": "System"}
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>{title}</title>
 <style>
 body {{ max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }}
@@ -62,7 +63,7 @@ def to_markdown(title: str, messages: Sequence[Message]) -> str:
 def to_html(title: str, messages: Sequence[Message]) -> str:
     """The conversation as a page of its own: no script, nothing loaded."""
     body = "\n".join(map(_html, messages))
-    return _PAGE.format(title=html.escape(title), css=render.CSS, body=body)
+    return _PAGE.format(title=html.escape(title), css=render.CSS, body=body, policy=_POLICY)
 
 
 def to_json(title: str, messages: Sequence[Message]) -> str:
@@ -90,13 +91,15 @@ def _cell(source: str, number: int) -> dict[str, Any]:
 
 def _markdown(message: Message) -> str:
     lines = [f"**{_who(message)}**\n", render.markdown(message.text).strip() + "\n"]
+    lines += [f"{image}\n" for image in _images(message)]
     lines += [f"> {render.markdown(text)}\n" for text in _beside(message)]
     return "\n".join(lines)
 
 
 def _html(message: Message) -> str:
-    beside = "".join(f'<p class="note">{html.escape(text)}</p>\n' for text in _beside(message))
-    answer = f'<div class="chatkit">{render.html(message.text)}</div>'
+    beside = "".join(f'<div class="note">{render.html(text)}</div>\n' for text in _beside(message))
+    images = "".join(f"<p>{image}</p>\n" for image in _images(message))
+    answer = f'<div class="chatkit">{render.html(message.text)}{images}</div>'
     return f"<section>\n<h2>{html.escape(_who(message))}</h2>\n{answer}\n{beside}</section>"
 
 
@@ -105,8 +108,18 @@ def _who(message: Message) -> str:
     return str(model) if message.role == "assistant" and model else _NAMES[message.role]
 
 
+def _images(message: Message) -> list[str]:
+    """The images of a message that are its own; a remote one is only named."""
+    images = (_image(part) for part in message.parts if isinstance(part, FilePart))
+    return [image for image in images if image]
+
+
+def _image(part: FilePart) -> str:
+    return render.image(part.url, part.filename or part.media_type)
+
+
 def _beside(message: Message) -> list[str]:
-    """What is not text, in a line each; and how it ended, unless well."""
+    """What is neither text nor image, in a line each; and how it ended, unless well."""
     lines = []
     for part in message.parts:
         match part:
@@ -114,8 +127,9 @@ def _beside(message: Message) -> list[str]:
                 lines.append(f"tool {part.tool_name}: {part.state}")
             case SourceUrlPart():
                 lines.append(f"source: {part.title or part.url} {part.url}")
-            case FilePart():
-                lines.append(f"file: {part.filename or part.media_type}")
+            case FilePart() if not _image(part):
+                address = part.url if part.url.startswith("http") else ""
+                lines.append(f"file: {part.filename or part.media_type} {address}".strip())
     if message.status != "complete":
         lines.append(message.status)
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import sqlite3
 import subprocess
 import sys
@@ -26,6 +27,15 @@ def message(row_id: str, text: str = "hi", status: str = "complete") -> dict[str
     parts = [{"type": "text", "text": text}]
     value = {"id": row_id, "role": "user", "metadata": {"status": status}, "parts": parts}
     return {"id": row_id, "message": value}
+
+
+def picture(row_id: str, content: bytes) -> dict[str, Any]:
+    """A message with a text and a file."""
+    url = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    file = {"type": "file", "mediaType": "image/png", "url": url, "filename": "a.png"}
+    row = message(row_id)
+    row["message"]["parts"].append(file)
+    return row
 
 
 def loaded(store: DiskStore, chat_id: str = "trip") -> Stored:

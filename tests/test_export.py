@@ -10,9 +10,10 @@ from typing import Any
 import nbformat
 import pytest
 
-from chatkit import ConfigError, Message, TextPart
+from chatkit import ConfigError, FilePart, Message, TextPart
 from chatkit.export import export
 from chatkit.messages import as_messages
+from chatkit.render import image
 
 HOSTILE = "Hi <script>alert(1)</script> ![x](https://evil.example/x.png) **bold**"
 
@@ -71,6 +72,57 @@ def test_html_stands_alone_and_loads_nothing(messages: list[Message], tmp_path: 
     assert not tags.seen & {"script", "img", "link", "iframe"}
     assert "<strong>bold</strong>" in page
     assert "&lt;trip&gt;" in page
+
+
+PNG = "data:image/png;base64,iVBORw0KGgo="
+SVG = "data:image/svg+xml;base64,PHN2Zz4="
+REMOTE = "https://example.org/a.png"
+
+
+@pytest.mark.parametrize("suffix", [".html", ".md", ".ipynb"])
+def test_an_image_of_the_chat_is_shown_and_a_remote_one_is_a_link(
+    tmp_path: Path, suffix: str
+) -> None:
+    files = (
+        FilePart("image/png", PNG, '"><script>alert(1)</script> $x$'),
+        FilePart("image/svg+xml", SVG, "drawing.svg"),
+        FilePart("image/png", REMOTE, "far.png"),
+        FilePart("application/pdf", "data:application/pdf;base64,JVBERi0=", "paper.pdf"),
+    )
+    path = export("t", [Message(id="u", role="user", parts=files)], tmp_path / f"t{suffix}")
+    text = path.read_text()
+    if suffix == ".ipynb":
+        notebook: Any = nbformat.read(path, 4)  # type: ignore[no-untyped-call]
+        text = notebook.cells[1].source
+    assert text.count("<img ") == 1
+    assert f'<img src="{PNG}" alt="&#34;&gt;&lt;script&gt;alert' in text
+    assert "max-height" in text
+    assert "<script" not in text
+    assert SVG not in text
+    assert "drawing.svg" in text
+    assert "paper.pdf" in text
+    assert (f'<a href="{REMOTE}"' if suffix == ".html" else f"<{REMOTE}>") in text
+    assert "default-src 'none'" in text or suffix != ".html"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        REMOTE,
+        SVG,
+        "data:image/svg+xml,<svg onload=alert(1)>",
+        "data:text/html;base64,AAAA",
+        "data:image/png,AAAA",
+        'data:image/png;base64,AAAA" onerror="alert(1)',
+        "data:image/png;base64,AAAA\n",
+        "DATA:image/png;base64,AAAA",
+        "data:image/png;base64,",
+        "javascript:alert(1)",
+        "",
+    ],
+)
+def test_nothing_but_a_plain_image_within_the_message_is_shown(url: str) -> None:
+    assert image(url, "a") == ""
 
 
 def test_another_suffix_is_refused_and_names_the_forms(

@@ -168,7 +168,7 @@ def test_a_chat_of_a_later_format_is_refused_and_left_alone(
     store: DiskStore, database: Path
 ) -> None:
     run(store.append("trip", [message("a")]))
-    later = b'{"id":"trip","version":2}'
+    later = b'{"id":"trip","version":3}'
     sql(database, "UPDATE Cache SET value = ? WHERE key = 'c/trip'", later)
     for attempt in (
         store.load("trip"),

@@ -4,7 +4,8 @@ Pure functions of text. The Markdown libraries, Pygments and latex2mathml are kn
 """
 
 from chatkit.render.blocks import Blocks, html
+from chatkit.render.images import image
 from chatkit.render.rewrite import markdown, plain
 from chatkit.render.style import CSS
 
-__all__ = ["CSS", "Blocks", "html", "markdown", "plain"]
+__all__ = ["CSS", "Blocks", "html", "image", "markdown", "plain"]

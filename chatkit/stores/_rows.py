@@ -29,6 +29,19 @@ class Rows:
         row = found.fetchone()
         return None if row is None else _value(key, row[0])
 
+    def content(self, key: str) -> bytes | None:
+        """The bytes of a row that is no JSON, or None if there is none."""
+        found = self._sql(f"SELECT {_VALUE} FROM Cache WHERE key = ? AND raw = 1", (key,))
+        row = found.fetchone()
+        return None if row is None else row[0]
+
+    def keys(self, prefix: str) -> list[str]:
+        """Every key under `prefix`."""
+        found = self._sql(
+            "SELECT key FROM Cache WHERE key >= ? AND key < ?", (prefix, _end(prefix))
+        )
+        return [key for (key,) in found]
+
     def has(self, key: str) -> bool:
         """Whether there is such a row."""
         found = self._sql("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,))

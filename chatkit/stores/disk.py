@@ -4,6 +4,8 @@
     m/<chat>/<row>           a message
     s/<chat>/<row>           the stream of a message: state, owner, heartbeat, epoch
     g/<chat>/<row>/<number>  a segment of it: the chunks of one save, never changed
+    f/<sha256>               the bytes of a file in messages, once for all chats
+    r/<chat>/<sha256>        that the chat holds that file
 
 Every writer of a stream holds a lease with an epoch. Whoever takes a stream over, or ends it,
 raises the epoch in the same transaction, and a writer with an older one is fenced off.
@@ -23,13 +25,13 @@ from urllib.parse import quote
 import msgspec
 
 from chatkit.errors import ConfigError, Fenced, StoreError
-from chatkit.stores import _json, _owner
+from chatkit.stores import _files, _json, _owner
 from chatkit.stores._database import Database
 from chatkit.stores._rows import Rows
 from chatkit.stores._thread import IoThread
 from chatkit.stores.protocol import Lease, Row, Stored, StreamInfo
 
-VERSION = 1  # of the stored format, in each chat's header
+VERSION = 2  # of the stored format, in each chat's header; 1 kept files in the rows
 STREAMING = "streaming"
 BEAT = 1.0  # seconds between two heartbeats, at least
 
@@ -49,7 +51,7 @@ class DiskStore:
     async def load(self, chat_id: str, *, limit: int | None = None) -> Stored | None:
         def look(stored: Rows) -> tuple[Any, list[Any]]:
             header = stored.get(_key("c", chat_id))
-            return header, stored.latest(_prefix("m", chat_id), limit)
+            return header, _with_files(stored, stored.latest(_prefix("m", chat_id), limit))
 
         header, rows = await self._io.read(look)
         if header is None and not rows:
@@ -59,20 +61,20 @@ class DiskStore:
     async def append(
         self, chat_id: str, rows: Sequence[Row], *, header: Mapping[str, Any] | None = None
     ) -> None:
-        values = [(_key("m", chat_id, row["id"]), _json.encode(row)) for row in rows]
+        values = [(_key("m", chat_id, row["id"]), _files.pack(row)) for row in rows]
         patch = _copy(header)
 
         def write(stored: Rows) -> None:
             _touch(stored, chat_id, patch)
-            for key, value in values:
-                stored.put(key, value)
+            for key, packed in values:
+                _put(stored, chat_id, key, packed)
 
         await self._io.write(write)
 
     async def update(
         self, chat_id: str, row: Row, *, header: Mapping[str, Any] | None = None
     ) -> None:
-        key, value, patch = _key("m", chat_id, row["id"]), _json.encode(row), _copy(header)
+        key, packed, patch = _key("m", chat_id, row["id"]), _files.pack(row), _copy(header)
 
         def write(stored: Rows) -> None:
             if not stored.has(key):
@@ -80,7 +82,7 @@ class DiskStore:
                     f"chat {chat_id!r} has no message {row['id']!r} to replace: it was deleted"
                 )
             _touch(stored, chat_id, patch)
-            stored.put(key, value)
+            _put(stored, chat_id, key, packed)
 
         await self._io.write(write)
 
@@ -97,6 +99,7 @@ class DiskStore:
             stored.drop(_key("c", chat_id))
             for kind in ("m", "s", "g"):
                 stored.drop_all(_prefix(kind, chat_id))
+            _drop_files(stored, chat_id)
 
         await self._io.write(write)
 
@@ -110,7 +113,7 @@ class DiskStore:
         return await self._io.write(write)
 
     async def extend(self, lease: Lease, chunks: Sequence[Row]) -> None:
-        segment = _json.encode(chunks)
+        packed = _files.pack(list(chunks))
         key = _key("s", lease.chat_id, lease.row_id)
         prefix = _prefix("g", lease.chat_id, lease.row_id)
 
@@ -120,7 +123,8 @@ class DiskStore:
             number = _number_after(last)
             if stream.is_due():
                 _put_stream(stored, lease, stream.beaten())
-            stored.add(f"{prefix}{number:08}", segment)
+            stored.add(f"{prefix}{number:08}", packed.value)
+            _put_files(stored, lease.chat_id, packed.files)
 
         await self._io.write(write)
 
@@ -134,13 +138,13 @@ class DiskStore:
     async def finalize(
         self, lease: Lease, row: Row, *, header: Mapping[str, Any] | None = None
     ) -> None:
-        value, patch = _json.encode(row), _copy(header)
+        packed, patch = _files.pack(row), _copy(header)
         state = _final_state(row)
 
         def write(stored: Rows) -> None:
             stream = _held(lease, _stream(stored, lease.chat_id, lease.row_id))
             _touch(stored, lease.chat_id, patch)
-            stored.put(_key("m", lease.chat_id, lease.row_id), value)
+            _put(stored, lease.chat_id, _key("m", lease.chat_id, lease.row_id), packed)
             _put_stream(stored, lease, stream.ended(state))
             stored.drop_all(_prefix("g", lease.chat_id, lease.row_id))
 
@@ -148,7 +152,9 @@ class DiskStore:
 
     async def segments(self, chat_id: str, row_id: str, since: int = 0) -> list[list[Row]]:
         prefix = _prefix("g", chat_id, row_id)
-        found = await self._io.read(lambda rows: rows.scan(prefix, f"{since:08}"))
+        found = await self._io.read(
+            lambda rows: _with_files(rows, rows.scan(prefix, f"{since:08}"))
+        )
         return [segment if isinstance(segment, list) else [] for segment in found]
 
     async def status(self, chat_id: str, row_id: str) -> StreamInfo | None:
@@ -179,6 +185,34 @@ class DiskStore:
 
     async def close(self) -> None:
         await self._io.close()
+
+
+def _put(stored: Rows, chat_id: str, key: str, packed: _files.Packed) -> None:
+    stored.put(key, packed.value)
+    _put_files(stored, chat_id, packed.files)
+
+
+def _put_files(stored: Rows, chat_id: str, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        if stored.content(_key("f", name)) != content:  # not there, or damaged
+            stored.put(_key("f", name), content)
+        stored.put(_key("r", chat_id, name), b"true")
+
+
+def _drop_files(stored: Rows, chat_id: str) -> None:
+    """Forget that the chat holds files, and drop those that no other chat holds."""
+    names = _names(stored, _prefix("r", chat_id))
+    stored.drop_all(_prefix("r", chat_id))
+    for name in names and names - _names(stored, "r/"):
+        stored.drop(_key("f", name))
+
+
+def _names(stored: Rows, prefix: str) -> set[str]:
+    return {key.rpartition("/")[2] for key in stored.keys(prefix)}
+
+
+def _with_files(stored: Rows, values: list[Any]) -> list[Any]:
+    return _files.unpack(values, lambda name: stored.content(_key("f", name)))
 
 
 class _Stream(msgspec.Struct, frozen=True):

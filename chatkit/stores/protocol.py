@@ -46,6 +46,8 @@ class Stored:
 class Store(Protocol):
     """Chats and live streams. Every method raises `StoreError` if the store cannot do it.
 
+    A file in a row or chunk (a large `data:` URL) is kept once, however many hold it.
+
     A `StoreError` that is `retryable` (full disk, lock) wrote nothing: keep what was to be
     written and try again.
     """

@@ -11,7 +11,7 @@ import pytest
 
 from chatkit.errors import StoreError
 from chatkit.stores.disk import DiskStore
-from tests.storing import child, end, ids, line, loaded, message, run
+from tests.storing import child, end, ids, line, loaded, message, picture, run
 
 pytestmark = pytest.mark.faults
 
@@ -54,6 +54,21 @@ def test_a_full_disk_loses_nothing_and_works_again_when_there_is_room(disk: Path
     assert loaded(store).rows == [message("a", "whole")]
     run(store.close())
     assert loaded(store).rows == [message("a", "whole")]
+    run(store.close())
+
+
+def test_a_file_that_the_disk_is_too_full_for_leaves_no_message_without_it(disk: Path) -> None:
+    store = DiskStore(disk / "store")
+    small, large = picture("a", b"x" * 100_000), picture("b", b"y" * 900_000)
+    run(store.append("trip", [small]))
+    for _ in range(2):
+        with pytest.raises(StoreError, match="full") as caught:
+            run(store.append("trip", [large]))
+        assert caught.value.retryable
+        assert loaded(store).rows == [small]
+    subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
+    run(store.append("trip", [large]))
+    assert loaded(store).rows == [small, large]
     run(store.close())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chatkit.stores.disk import DiskStore
-from tests.storing import child, end, line, loaded, message, run
+from tests.storing import child, end, line, loaded, message, picture, run
 
 pytestmark = pytest.mark.faults
 
@@ -37,6 +37,17 @@ FINALIZES = """
         row = {"id": id, "message": {"metadata": {"status": "complete"}}}
         await store.finalize(lease, row, header={"last": id})
         say("ended", id)
+"""
+
+KEEPS = """
+    from tests.storing import picture
+    say("began")
+    for number in range(1_000_000):
+        id = f"{sys.argv[1]}-{number}"
+        await store.append("trip", [picture(id, id.encode() * 50_000)])
+        say(id)
+        await store.append("other", [picture(id, id.encode() * 50_000)])
+        await store.delete("other")
 """
 
 CREATES = """
@@ -99,6 +110,18 @@ def test_a_writer_killed_at_the_end_of_its_stream_has_either_the_row_or_the_segm
                 assert (info.state, info.alive) == ("streaming", False)
                 assert segments == [[{"n": 0}], [{"n": 1}], [{"n": 2}]]
     assert loaded(store).header["last"] in rows
+
+
+def test_a_killed_writer_leaves_no_message_without_its_file(store: DiskStore) -> None:
+    said: list[str] = []
+    for life in range(20):
+        said += lived(store, KEEPS, str(life), seconds=random.uniform(0, 0.1))
+    found = run(store.load("trip"))
+    rows = {row["id"]: row for row in found.rows} if found is not None else {}
+    assert said
+    assert set(said) <= set(rows)
+    for row_id, row in rows.items():
+        assert row == picture(row_id, row_id.encode() * 50_000)
 
 
 def test_a_store_whose_maker_was_killed_opens(tmp_path: Path) -> None:
