@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +14,17 @@ import msgspec
 
 from chatkit import engine as engines
 from chatkit import host
+from chatkit.calls import is_at_calls
 from chatkit.conversation import Settings, conversation
 from chatkit.errors import BadChatId, MessageError
-from chatkit.messages import ENDED, Message, Usage, as_messages, part_to_json
+from chatkit.files import as_parts
+from chatkit.messages import ENDED, Message, TextPart, Usage, as_messages, part_to_json
 from chatkit.providers import Model, get_model
 from chatkit.replies import Reply, new_id
+from chatkit.schema import schema_of
+from chatkit.steps import MAX_STEPS, checked_steps
 from chatkit.stores import Store, open_store
+from chatkit.tools import as_tools
 from chatkit.tree import Node, Place, Tree
 
 ChatStatus = Literal["ready", "submitted", "streaming", "error"]
@@ -31,8 +36,9 @@ class Chat:
 
     `model` is `"provider/name"` or what `get_model` returns; by default the one the chat was
     last asked with, else `$CHATKIT_MODEL`, else the embedded model. `store` is a path or a
-    store; by default `$CHATKIT_STORE`, else `.chatkit` in the working directory. `options` go
-    to the model with each request.
+    store; by default `$CHATKIT_STORE`, else `.chatkit` in the working directory. `tools` are
+    functions, or what `tool` makes of them, that the model may call, in at most `max_steps`
+    requests an answer. `options` go to the model with each request.
 
     Raises BadChatId, UnknownModel, UnknownOption, and StoreError where the store cannot be read.
     """
@@ -43,6 +49,8 @@ class Chat:
         *,
         model: str | Model | None = None,
         system: str | None = None,
+        tools: Iterable[Callable[..., Any]] = (),
+        max_steps: int = MAX_STEPS,
         store: str | os.PathLike[str] | Store | None = None,
         **options: Any,
     ) -> None:
@@ -52,6 +60,8 @@ class Chat:
         header = self._conversation.header
         self.model = get_model(model or header.get("model"))
         self.system = system if system is not None else header.get("system")
+        self.tools = as_tools(tools)
+        self.max_steps = checked_steps(max_steps)
         self.options = options
         self.model.check_options(options)  # stored answers are shown without a key
         self._session = _Session()
@@ -59,17 +69,32 @@ class Chat:
 
     # -- asking --
 
-    def send(self, content: Content, *, fresh: bool = False, **options: Any) -> Reply:
+    def send(
+        self,
+        content: Content,
+        *,
+        files: Any = (),
+        schema: Any = None,
+        repair: bool = False,
+        fresh: bool = False,
+        **options: Any,
+    ) -> Reply:
         """Ask, and return at once; the answer streams into this cell, after those before it.
 
         The same send in the same cell finds its own answer again; a changed one forks the
         conversation there; `fresh` asks for another answer beside the first.
 
+        `files`, one or a list, go with it: paths, URLs, bytes, PIL images, matplotlib figures,
+        DataFrames.
+
+        With a `schema`, a type or a JSON schema, the answer is JSON that fits it: `reply.object`.
+        Where it does not fit, the model is asked once more with `repair`; else it is an error.
+
         Raises ConfigError and MessageError before anything is sent.
         """
-        settings = self._settings(options)
+        settings = self._settings(options, schema, repair)
         settings.model.check_options(settings.options)
-        message = _user_message(content)
+        message = _user_message(content, files)
         print_ = _fingerprint(message, settings)
         with self._conversation.lock:
             self._conversation.settings = settings
@@ -83,9 +108,9 @@ class Chat:
         host.current().show(reply)
         return reply
 
-    def ask(self, content: Content, *, fresh: bool = False, **options: Any) -> Reply:
+    def ask(self, content: Content, **more: Any) -> Reply:
         """`send`, and wait for the answer."""
-        return self.send(content, fresh=fresh, **options).wait()
+        return self.send(content, **more).wait()
 
     def regenerate(self, message: Message | str | None = None) -> Reply:
         """Another answer beside `message` (the last answer), which becomes the active one."""
@@ -94,7 +119,7 @@ class Chat:
         host.current().show(reply)
         return reply
 
-    def edit(self, message: Message | str, content: Content) -> Reply:
+    def edit(self, message: Message | str, content: Content, *, files: Any = ()) -> Reply:
         """Say something else at the place of a user message: the conversation forks there.
 
         What was said there before stays reachable (`branches`, `switch`). Saying what was
@@ -104,7 +129,7 @@ class Chat:
         if node.role != "user":
             raise MessageError("only what you said can be edited; for another answer: regenerate()")
         settings = self._settings({})
-        edited = _user_message(content)
+        edited = _user_message(content, files)
         print_ = _fingerprint(edited, settings)
         with self._conversation.lock:
             same = [n for n in self._tree.siblings(node) if n.fingerprint == print_]
@@ -220,8 +245,18 @@ class Chat:
     def _tree(self) -> Tree:
         return self._conversation.tree
 
-    def _settings(self, options: Mapping[str, Any]) -> Settings:
-        return Settings(self.model, self.system, {**self.options, **options})
+    def _settings(
+        self, options: Mapping[str, Any], schema: Any = None, repair: bool = False
+    ) -> Settings:
+        return Settings(
+            self.model,
+            self.system,
+            {**self.options, **options},
+            tools=self.tools,
+            max_steps=self.max_steps,
+            schema=None if schema is None else schema_of(schema),
+            repair=repair,
+        )
 
     def _node(self, message: Message | str) -> Node:
         return self._conversation.node(message)
@@ -253,6 +288,10 @@ class Chat:
             settings.model.check(settings.options)
             return self._conversation.ask(turn, settings)
         self._conversation.switch(answer)
+        if answer.status == "interrupted" and is_at_calls(answer.message):
+            settings.model.check(settings.options)
+            return self._conversation.go_on(answer.message, settings)
+        self._conversation.asked_with(answer, settings)
         return self._conversation.reply(answer)
 
 
@@ -315,10 +354,12 @@ def _checked_id(id: str) -> str:
     return id
 
 
-def _user_message(content: Content) -> Message:
+def _user_message(content: Content, files: Any) -> Message:
     if not isinstance(content, str | Sequence):
         raise MessageError(f"send takes text or a list of parts, not {type(content).__name__}")
-    parts = content if isinstance(content, str) else [_part_json(part) for part in content]
+    if isinstance(content, str):
+        content = [TextPart(content)] if content else []
+    parts = [_part_json(part) for part in (*content, *as_parts(files))]
     [message] = as_messages([{"role": "user", "content": parts, "id": new_id()}])
     if message.is_empty:
         raise MessageError("there is nothing to send: the message is empty")
@@ -331,12 +372,16 @@ def _part_json(part: Any) -> Any:
 
 def _fingerprint(message: Message, settings: Settings) -> str:
     """What was asked, of whom, and how; not when, nor at which address."""
-    asked = [
+    asked: list[Any] = [
         [part_to_json(part) for part in message.parts],
         settings.model.id,
         settings.system,
         dict(settings.options),
     ]
+    if settings.tools:
+        asked.append([[t.name, t.description, t.parameters] for t in settings.tools.values()])
+    if settings.schema is not None:
+        asked.append(settings.schema.json)
     text = json.dumps(asked, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from chatkit import engine as engines
+from chatkit import host
+from chatkit.calls import is_at_calls
 from chatkit.chunks import Finish, from_json
 from chatkit.errors import BadChatId, MessageError, StoreError, revive
 from chatkit.feed import Feed
@@ -24,7 +26,10 @@ from chatkit.producer import Ask, Producer
 from chatkit.providers import Model
 from chatkit.reducer import reduce, settled
 from chatkit.replies import Reply, new_id
+from chatkit.schema import Schema
+from chatkit.steps import MAX_STEPS, Question
 from chatkit.stores import Store
+from chatkit.tools import Tool
 from chatkit.tree import Node, Tree
 
 JSON = dict[str, Any]
@@ -36,6 +41,10 @@ class Settings(NamedTuple):
     model: Model
     system: str | None
     options: Mapping[str, Any]
+    tools: Mapping[str, Tool] = {}
+    max_steps: int = MAX_STEPS
+    schema: Schema | None = None
+    repair: bool = False
 
 
 class Conversation:
@@ -100,17 +109,36 @@ class Conversation:
         number, self._sends = self._sends, self._sends + 1
         return None if position.cell is None else f"{position.cell}#{number}"
 
-    def ask(self, turn: Node, settings: Settings) -> Reply:
+    def ask(self, turn: Node, settings: Settings, *, resumes: bool = False) -> Reply:
         """Ask for an answer to `turn`: it becomes the end of the active branch."""
-        engine = engines.get_engine()
-        now = datetime.now(UTC)
-        metadata = {"model": settings.model.id}
         message = Message(
-            id=new_id(), role="assistant", status="queued", created_at=now, metadata=metadata
+            id=new_id(),
+            role="assistant",
+            status="queued",
+            created_at=datetime.now(UTC),
+            metadata={"model": settings.model.id},
         )
         node = Node(message, turn.id)
         self.tree.add(node)
         self.tree.head = node.id
+        return self._produce(node, message, settings, resumes=resumes)
+
+    def go_on(self, message: Message, settings: Settings) -> Reply:
+        """Go on with an answer that broke off at its tool calls, in its own message."""
+        node = self.node(message)
+        node.stored = False  # what is stored says that it has ended
+        return self._produce(node, message.replace(status="queued"), settings, is_continuation=True)
+
+    def _produce(
+        self,
+        node: Node,
+        message: Message,
+        settings: Settings,
+        *,
+        resumes: bool = False,
+        is_continuation: bool = False,
+    ) -> Reply:
+        engine = engines.get_engine()
         feed = Feed(message, engine)
 
         async def save_turn() -> None:
@@ -119,7 +147,11 @@ class Conversation:
         journal = Journal(
             self.store, self.id, feed, save_turn=save_turn, row=node.row, engine=engine
         )
-        ask = Ask(settings.model, lambda: self._prompt(turn, settings.system), settings.options)
+        ask = Ask(
+            self._question(settings, resumes),
+            lambda: self._prompt(node.parent, settings.system),
+            is_continuation=is_continuation,
+        )
         producer = Producer(feed, ask, engine, journal)
         after = self._last
         self._adopt(node, feed, producer)
@@ -128,14 +160,27 @@ class Conversation:
         self._asked[node.id] = settings
         return self.reply(node)
 
+    def _question(self, settings: Settings, resumes: bool) -> Question:
+        return Question(
+            settings.model,
+            settings.options,
+            tools=settings.tools,
+            max_steps=settings.max_steps,
+            schema=settings.schema,
+            repair=settings.repair,
+            chat_id=self.id,
+            resumes=resumes,
+            can_ask=host.current().asks,
+        )
+
     def _adopt(self, node: Node, feed: Feed, producer: Producer | Follower) -> None:
         node.live = feed.message
         self._feeds[node.id] = self._last = feed
         self.producers[node.id] = producer
 
-    def _prompt(self, turn: Node, system: str | None) -> list[Message]:
+    def _prompt(self, turn: str | None, system: str | None) -> list[Message]:
         with self.lock:
-            messages = [node.message for node in self.tree.path(turn.id)]
+            messages = [node.message for node in self.tree.path(turn)]
         if system is None:
             return messages
         return [*as_messages([{"role": "system", "content": system}]), *messages]
@@ -210,16 +255,32 @@ class Conversation:
             error = revive(told) if isinstance(told, dict) else None
             feed = Feed.ended_with(node.message, engines.get_engine(), error)
             self._feeds[node.id] = feed
-        return Reply(feed, self.producers.get(node.id), self)
+        asked = self._asked.get(node.id)
+        return Reply(feed, self.producers.get(node.id), self, asked.schema if asked else None)
 
-    def regenerate(self, message: Message) -> Reply:
+    def asked_with(self, node: Node, settings: Settings) -> None:
+        """An answer that was restored is what these settings ask for."""
+        self._asked.setdefault(node.id, settings)
+
+    def regenerate(self, message: Message, *, resumes: bool = False) -> Reply:
         """Another answer beside `message`, asked as that one was."""
         with self.lock:
             node = self.node(message)
             turn = self.node(node.parent) if node.role == "assistant" else node
-            settings = self._asked.get(node.id) or self.settings
-            assert settings is not None  # a Chat made this conversation
-            return self.ask(turn, settings)
+            return self.ask(turn, self._asked_of(node), resumes=resumes)
+
+    def resume(self, message: Message) -> Reply:
+        """Go on with an answer that broke off: where it was, else beside it."""
+        with self.lock:
+            if is_at_calls(message):
+                return self.go_on(message, self._asked_of(self.node(message)))
+            return self.regenerate(message, resumes=True)
+
+    def _asked_of(self, node: Node) -> Settings:
+        """How an answer was asked for, or would be now."""
+        settings = self._asked.get(node.id) or self.settings
+        assert settings is not None  # a Chat made this conversation
+        return settings
 
     def node(self, message: Message | str | None) -> Node:
         """The node of a message or its id. Raises MessageError if it is not in this chat."""

@@ -13,10 +13,11 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from chatkit import host
+from chatkit import errands, host
 from chatkit.transport import Transport
 
 T = TypeVar("T")
@@ -134,11 +135,20 @@ def wait(future: concurrent.futures.Future[T], timeout: float | None = None) -> 
 
 
 def wait_all(futures: Sequence[concurrent.futures.Future[Any]], timeout: float | None) -> None:
-    """Block until all are done, like `wait`. Raises TimeoutError after `timeout` seconds."""
-    left = float("inf") if timeout is None else timeout
-    while concurrent.futures.wait(futures, timeout=max(0, min(left, STEP))).not_done:
-        left -= STEP
-        if left <= 0:
+    """Block until all are done, like `wait`. Raises TimeoutError after `timeout` seconds.
+
+    On the main thread, what tools have to do there is done meanwhile.
+    """
+    end = float("inf") if timeout is None else time.monotonic() + timeout
+    is_main = threading.current_thread() is threading.main_thread()
+    while left := [future for future in futures if not future.done()]:
+        if is_main:
+            for errand in errands.run():
+                pump(errand)
+        step = max(0.0, min(STEP, end - time.monotonic()))
+        also = [errands.arrival()] if is_main else []
+        concurrent.futures.wait([*left, *also], step, concurrent.futures.FIRST_COMPLETED)
+        if time.monotonic() >= end and not all(future.done() for future in futures):
             raise TimeoutError(f"it has not ended after {timeout} seconds; it goes on")
 
 

@@ -43,6 +43,10 @@ class Follower:
         """Only the process that writes the answer can stop it."""
         self.feed.warn("This answer is written by another kernel: stop it there.")
 
+    def decide(self, approval_id: str, approved: bool, reason: str | None) -> None:
+        """Only the process that writes the answer waits for the word."""
+        self.feed.warn("This answer is written by another kernel: allow its tool calls there.")
+
     async def _run(self) -> None:
         message = self.feed.message().replace(status="streaming")
         self.feed.begin(message)

@@ -6,6 +6,7 @@ here knows IPython; the host is how the modules below the notebook ask it things
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 
@@ -24,6 +25,10 @@ class Host(Protocol):
         """Whether somebody is there to come back: then a cell may end before its replies do."""
 
     @property
+    def asks(self) -> bool:
+        """Whether somebody is there who can be asked to allow a tool call."""
+
+    @property
     def waits_at_exit(self) -> bool:
         """Whether the process ends only when its replies have."""
 
@@ -36,11 +41,15 @@ class Host(Protocol):
     def display(self, reply: Any) -> None:
         """The value of a cell is a reply: show it, unless this cell shows it already."""
 
+    def wake(self, work: Callable[[], None]) -> None:
+        """Call `work` on the main thread once that is idle, if it has a loop of its own."""
+
 
 class Script:
     """A script or a plain console: nothing is shown, and the process waits for its replies."""
 
     attended = False
+    asks = False
     waits_at_exit = True
 
     def position(self) -> Position:
@@ -51,6 +60,9 @@ class Script:
 
     def display(self, reply: Any) -> None:
         print(repr(reply))
+
+    def wake(self, work: Callable[[], None]) -> None:
+        """A script's main thread is its own: it works for others while it waits."""
 
 
 _current: Host = Script()

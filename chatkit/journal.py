@@ -65,6 +65,16 @@ class Journal:
             self._scheduled = True
             self._engine.ticker.soon(self._tick)
 
+    async def flush(self) -> None:
+        """Return once all that was published is in the store, or cannot be written now."""
+        upto = len(self._feed.chunks)
+        for _ in range(2):  # what is being written may not hold the newest
+            if self._lease is None or self._closed or self._written >= upto:
+                return
+            if self._writing is None:
+                self._writing = self._engine.loop.create_task(self._write())
+            await asyncio.wait([self._writing])
+
     async def close(self, message: Message) -> None:
         """Write the end, in one transaction; `settle` tries again where that failed."""
         self._closed = True

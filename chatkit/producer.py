@@ -12,23 +12,23 @@ import contextvars
 import inspect
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
-from chatkit.chunks import Abort, Chunk, Error, Start, StartStep
+from chatkit.calls import STOPPED, open_calls
+from chatkit.chunks import Abort, Chunk, Error, ToolOutputError
 from chatkit.engine import Engine, Running
 from chatkit.errors import ChatkitError, StreamCut, describe
 from chatkit.feed import Feed
 from chatkit.journal import Journal
 from chatkit.messages import Message, Status, Usage
-from chatkit.providers import Decoder, Model
 from chatkit.reducer import settled
+from chatkit.steps import Question, Steps
 
 logger = logging.getLogger("chatkit")
-LINGER = 1.0  # seconds that a server has to close its stream after its last word
 Outcome = Literal["complete", "stopped", "interrupted", "error"]
 
 
@@ -52,13 +52,13 @@ OnChunk = Callable[[Chunk], Any]
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """What is asked: everything a producer needs to know."""
+    """What a producer needs to know: what is asked, after which messages, and whom to tell."""
 
-    model: Model
+    question: Question
     messages: Callable[[], Sequence[Message]]  # called when it is this ask's turn
-    options: Mapping[str, Any] = {}
     on_chunk: OnChunk | None = None
     on_finish: OnFinish | None = None
+    is_continuation: bool = False  # it goes on with an answer that broke off
 
 
 class Producer(Running):
@@ -71,12 +71,10 @@ class Producer(Running):
         self._ask = ask
         self._engine = engine
         self._journal = journal
-        self._decoder: Decoder = ask.model.decoder()
-        self._received: list[bytes] = []
+        self._steps = Steps(ask.question, feed, engine, publish=self._publish, flush=self._flush)
         self._halt: Status | None = None  # why it was told to end
         self._began = time.monotonic()
         self._task: asyncio.Task[None] | None = None
-        self._leave: asyncio.TimerHandle | None = None
         self._on_chunk = ask.on_chunk
 
     def start(self, after: Feed | None = None) -> None:
@@ -91,6 +89,10 @@ class Producer(Running):
     def interrupt(self) -> None:
         """The process ends: what arrived is kept."""
         self._end_early("interrupted")
+
+    def decide(self, approval_id: str, approved: bool, reason: str | None) -> None:
+        """Somebody allows a tool call, or does not."""
+        self._steps.calls.decide(approval_id, approved, reason)
 
     @property
     def unattended(self) -> bool:
@@ -109,8 +111,6 @@ class Producer(Running):
 
     async def _run(self, after: Feed | None) -> None:
         status, error = await self._answer(after)
-        if self._leave is not None:
-            self._leave.cancel()
         try:
             await self._finish(self._final(status, error), error)
         finally:
@@ -126,26 +126,20 @@ class Producer(Running):
         except asyncio.CancelledError:
             return self._halted()
         except StreamCut as cut:
-            return self._cut(cut)
+            return "interrupted", cut
         except ChatkitError as refused:
             return "error", refused
         except Exception as defect:
-            logger.exception("reading %s failed", self._ask.model.id)
+            logger.exception("reading %s failed", self._ask.question.model.id)
             return "error", defect
-        return self._cut(StreamCut(f"{self._ask.model.id} ended its stream before its answer"))
+        return "complete", None
 
     def _halted(self) -> tuple[Status, Exception | None]:
         """Told to end; but what had been said to its end is complete."""
-        status, error = self._cut(StreamCut("it was told to end"))
-        return (status, error) if status != "interrupted" else (self._halt or status, None)
-
-    def _cut(self, cut: StreamCut) -> tuple[Status, Exception | None]:
-        """The body is over, cleanly or not: what the decoder has seen decides."""
-        self._digest()
-        self._publish(self._decoder.close())
-        if self._decoder.error is not None:
-            return "error", self._decoder.error
-        return ("complete", None) if self._decoder.finished else ("interrupted", cut)
+        self._steps.close()
+        if self._steps.error is not None:
+            return "error", self._steps.error
+        return ("complete" if self._steps.whole else self._halt or "interrupted"), None
 
     async def _read(self, after: Feed | None) -> None:
         if self._journal is not None:
@@ -154,36 +148,24 @@ class Producer(Running):
             await after.until_end()
         await self.feed.wanted()
         messages = self._ask.messages()
-        request = self._ask.model.request(messages, self._ask.options)
-        started = self.feed.message().replace(status="streaming", created_at=datetime.now(UTC))
+        started = self._started(self.feed.message())
         self.feed.begin(started)
         self._began = time.monotonic()
-        transport = self._engine.transport
-        async with transport.open(self._ask.model, request, self.feed.say) as body:
-            self._publish([Start(message_id=started.id), StartStep()])
-            async for data in body:
-                self._take(data)
-                if not self.feed.draining:
-                    await asyncio.sleep(0)  # let `_digest` show what came, then wait to be asked
-                    await self.feed.wanted()
-                if self._decoder.error is not None:
-                    return
+        await self._steps.run(messages)
 
-    def _take(self, data: bytes) -> None:
-        """Hold what came; everything of one wake-up of the loop is digested at once."""
-        if not self._received:
-            self._engine.loop.call_soon(self._digest)
-        self._received.append(data)
+    def _started(self, message: Message) -> Message:
+        """The message as it begins, or goes on."""
+        metadata = {name: told for name, told in message.metadata.items() if name != "error"}
+        if schema := self._ask.question.schema:
+            metadata["schema"] = schema.name
+        created_at = message.created_at if self._ask.is_continuation else None
+        return message.replace(
+            status="streaming", created_at=created_at or datetime.now(UTC), metadata=metadata
+        )
 
-    def _digest(self) -> None:
-        data = b"".join(self._received)
-        self._received.clear()
-        if not data:
-            return
-        self._publish(self._decoder.feed(data))
-        if self._decoder.finished and self._leave is None and self._task is not None:
-            # all has been said; some servers keep the connection open, and nobody waits for that
-            self._leave = self._engine.loop.call_later(LINGER, self._task.cancel)
+    async def _flush(self) -> None:
+        if self._journal is not None:
+            await self._journal.flush()
 
     def _publish(self, chunks: list[Chunk]) -> None:
         if not chunks:
@@ -207,11 +189,14 @@ class Producer(Running):
 
     def _final(self, status: Status, error: Exception | None) -> Message:
         if status == "stopped":
+            calls = open_calls(self.feed.message())
+            self.feed.publish([ToolOutputError(each.tool_call_id, STOPPED) for each in calls])
             self.feed.publish([Abort("stopped")])
-        elif status == "error" and self._decoder.error is None:
+        elif status == "error" and not self._steps.told_error:
             self.feed.publish([Error(str(error))])
         message = settled(self.feed.message(), status)
-        metadata = {**message.metadata, "seconds": round(time.monotonic() - self._began, 3)}
+        seconds = message.metadata.get("seconds", 0) + time.monotonic() - self._began
+        metadata = {**message.metadata, "seconds": round(seconds, 3)}
         if error is not None:
             metadata["error"] = describe(error)
         return message.replace(metadata=metadata)
@@ -232,6 +217,7 @@ class Producer(Running):
             usage=message.usage,
             message=message,
             messages=[*self._ask.messages(), message],
+            is_continuation=self._ask.is_continuation,
             error=error,
         )
         try:

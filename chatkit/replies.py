@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from chatkit import engine as engines
 from chatkit import host
+from chatkit.calls import open_calls
 from chatkit.chunks import Chunk, TextDelta
 from chatkit.errors import ConfigError
 from chatkit.feed import Feed
-from chatkit.messages import Message, Status, Usage, as_messages
+from chatkit.messages import Message, Status, ToolPart, Usage, as_messages
 from chatkit.producer import Ask, OnChunk, OnFinish, Producer
 from chatkit.providers import Model, get_model
+from chatkit.schema import Schema, schema_of
+from chatkit.steps import MAX_STEPS, Question, checked_steps
+from chatkit.structure import object_of, partial_of
+from chatkit.tools import as_tools
+from chatkit.ui_stream import UIStream
 
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -29,11 +35,15 @@ class Stoppable(Protocol):
 
     def stop(self) -> None: ...
 
+    def decide(self, approval_id: str, approved: bool, reason: str | None) -> None: ...
+
 
 class Conversation(Protocol):
     """What a reply asks of the conversation it belongs to."""
 
     def regenerate(self, message: Message) -> Reply: ...
+
+    def resume(self, message: Message) -> Reply: ...
 
 
 class Reply:
@@ -47,10 +57,12 @@ class Reply:
         feed: Feed,
         producer: Stoppable | None = None,
         conversation: Conversation | None = None,
+        schema: Schema | None = None,
     ) -> None:
         self.feed = feed
         self._producer = producer
         self._conversation = conversation
+        self._schema = schema
 
     # -- what it says so far --
 
@@ -96,6 +108,30 @@ class Reply:
         return self.message.cost
 
     @property
+    def object(self) -> Any:
+        """The answer as what its `schema` says: waits for it.
+
+        Raises ConfigError where none was given, SchemaMismatch where the answer does not fit, and
+        what ended the answer where it broke off.
+        """
+        if self._schema is None:
+            raise ConfigError("this answer has no shape: ask with schema=, a type or a JSON schema")
+        self.wait()
+        if self.error is not None:
+            raise self.error
+        return object_of(self.message, self._schema)
+
+    @property
+    def partial(self) -> Any:
+        """What an answer of a given `schema` says so far, as plain JSON; None until it begins."""
+        return partial_of(self.message)
+
+    @property
+    def approvals(self) -> list[ToolPart]:
+        """The tool calls that wait for somebody to allow them."""
+        return [part for part in open_calls(self.message) if part.state == "approval-requested"]
+
+    @property
     def error(self) -> Exception | None:
         """Why it ended in `error` or `interrupted`, None otherwise."""
         return self.feed.error
@@ -123,6 +159,10 @@ class Reply:
     def deltas(self) -> Deltas:
         """The text only, in pieces: `for` and `async for`."""
         return Deltas(self)
+
+    def ui_stream(self) -> UIStream:
+        """The bytes that a `useChat` front end reads, and the `headers` to send them with."""
+        return UIStream(self)
 
     async def _chunks(self) -> AsyncIterator[Chunk]:
         cursor, engine = self.feed.cursor(), self.feed.engine
@@ -167,6 +207,22 @@ class Reply:
             self.feed.engine.call(self._producer.stop)
         return self
 
+    def approve(self, call: ToolPart | str | None = None) -> Reply:
+        """Allow a tool call that waits for it (by its part or its id); without one, all of them."""
+        return self._decide(call, True, None)
+
+    def deny(self, call: ToolPart | str | None = None, reason: str | None = None) -> Reply:
+        """Refuse a tool call that waits to be allowed, or all of them; the model is told why."""
+        return self._decide(call, False, reason)
+
+    def _decide(self, call: ToolPart | str | None, approved: bool, reason: str | None) -> Reply:
+        chosen = call.tool_call_id if isinstance(call, ToolPart) else call
+        for part in self.approvals:
+            if self._producer is not None and chosen in (None, part.tool_call_id):
+                id = (part.approval or {}).get("id", "")
+                self.feed.engine.call(self._producer.decide, id, approved, reason)
+        return self
+
     def detach(self) -> Reply:
         """Leave it; it goes on to its end by itself."""
         return self.consume()
@@ -178,10 +234,16 @@ class Reply:
         return self._conversation.regenerate(self.message)
 
     def resume(self) -> Reply:
-        """Go on with an answer that was cut off: the live one if it runs, else ask beside it."""
+        """Go on with an answer that was cut off: the live one if it runs, else ask beside it.
+
+        One that was cut off at its tool calls goes on from there, in its own message; one that a
+        backend is still writing is taken up again.
+        """
         if not self.feed.ended or self.status == "complete":
             return self.consume()
-        return self.regenerate()
+        if self._conversation is None:
+            return self.regenerate()
+        return self._conversation.resume(self.message)
 
     # -- showing --
 
@@ -221,6 +283,10 @@ def stream_text(
     messages: str | Iterable[Message | Mapping[str, Any]],
     *,
     system: str | None = None,
+    tools: Iterable[Callable[..., Any]] = (),
+    max_steps: int = MAX_STEPS,
+    schema: Any = None,
+    repair: bool = False,
     on_chunk: OnChunk | None = None,
     on_finish: OnFinish | None = None,
     **options: Any,
@@ -228,6 +294,9 @@ def stream_text(
     """One answer without a conversation; nothing is requested until it is read or consumed.
 
     `messages`: text, Messages, UIMessages of the AI SDK, or `{"role", "content"}` dicts.
+    `tools`: functions, or what `tool` makes of them, that the model may call, in at most
+    `max_steps` requests. `schema`: a type or a JSON schema that the answer is to fit; with
+    `repair` the model is asked once more where it does not.
     `on_chunk(chunk)` is called on the engine's thread: be quick. `on_finish(event)` is called
     once, with a `FinishEvent`. `options` go to the model.
 
@@ -238,10 +307,20 @@ def stream_text(
     asked.check(options)
     if system is not None:
         prompt = [*as_messages([{"role": "system", "content": system}]), *prompt]
-    ask = Ask(asked, lambda: prompt, options, on_chunk, on_finish)
+    shape = None if schema is None else schema_of(schema)
+    question = Question(
+        asked,
+        options,
+        tools=as_tools(tools),
+        max_steps=checked_steps(max_steps),
+        schema=shape,
+        repair=repair,
+        can_ask=host.current().asks,
+    )
+    ask = Ask(question, lambda: prompt, on_chunk, on_finish)
     engine = engines.get_engine()
     message = Message(id=new_id(), role="assistant", status="queued", metadata={"model": asked.id})
     feed = Feed(message, engine)
     producer = Producer(feed, ask, engine)
     feed.when_wanted(producer.start)
-    return Reply(feed, producer)
+    return Reply(feed, producer, schema=shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Cells:
 
     def __init__(self) -> None:
         self.attended = True
+        self.asks = True
         self.waits_at_exit = False
         self.shown: list[Any] = []
         self._cell: str | None = None
@@ -80,6 +81,9 @@ class Cells:
     def display(self, reply: Any) -> None:
         self.shown.append(reply)
 
+    def wake(self, work: Callable[[], None]) -> None:
+        """Nothing goes on between its cells."""
+
 
 @pytest.fixture
 def cells() -> Iterator[Cells]:
@@ -88,6 +92,15 @@ def cells() -> Iterator[Cells]:
     host.use(notebook)
     yield notebook
     host.use(before)
+
+
+@pytest.fixture(scope="session")
+def sdk() -> Iterator[ai_sdk.AiSdk]:
+    """The AI SDK itself, in Node."""
+    ai_sdk.install()
+    running = ai_sdk.AiSdk()
+    yield running
+    running.close()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -201,6 +201,8 @@ class Provider(Scripted):
         request: Request,
     ) -> None:
         writer.write(_head(script))
+        if script.status == 204:  # which has no body
+            return await writer.drain()
         for waits, piece in _pieces(script, request):
             if waits and script.gated:
                 await gate.acquire()
@@ -322,6 +324,8 @@ def _cancel(answering: asyncio.Future[None], _: object) -> None:
 def _head(script: Script) -> bytes:
     kind = "text/event-stream" if script.body is None else "application/json"
     headers = {"content-type": kind, "transfer-encoding": "chunked"} | script.headers
+    if script.status == 204:
+        headers = script.headers
     lines = [f"HTTP/1.1 {script.status} Scripted", *(f"{k}: {v}" for k, v in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode()
 

@@ -1,0 +1,205 @@
+"""The calls of one step: asked for leave, run, and their results published.
+
+The only module that runs a user's functions for a model. What must survive the death of this
+process is in the store before a function begins: the call, and that it began, so that it is
+never run a second time by accident.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from msgspec import UNSET
+
+from chatkit import chunks as c
+from chatkit import errands
+from chatkit.errors import SchemaMismatch
+from chatkit.messages import JSON, Message, StepPart, ToolPart
+from chatkit.tools import Tool
+
+logger = logging.getLogger("chatkit")
+BEGAN = {"chatkit": {"began": True}}  # tool metadata of a call whose function was started
+REFUSED = "Nobody is here to allow this call, so it was not run."
+CRASHED = (
+    "The process that ran this call ended before its result was there. It may have had its effect;"
+    " it was not run again."
+)
+STOPPED = "This answer was stopped before the call had a result."
+_OPEN = ("input-available", "approval-requested", "approval-responded")
+
+
+def open_calls(message: Message) -> list[ToolPart]:
+    """The calls that still want a result from here."""
+    return [
+        part
+        for part in message.parts
+        if isinstance(part, ToolPart) and part.state in _OPEN and not part.provider_executed
+    ]
+
+
+def calls_of_step(message: Message) -> list[ToolPart]:
+    """The calls of the last step that are for us, answered or not."""
+    parts = message.parts
+    begins = max((at for at, part in enumerate(parts) if isinstance(part, StepPart)), default=-1)
+    calls = (part for part in parts[begins + 1 :] if isinstance(part, ToolPart))
+    return [part for part in calls if not part.provider_executed]
+
+
+def is_at_calls(message: Message) -> bool:
+    """Whether an answer broke off where calls were to be run, or their results to be sent."""
+    parts = [part for part in message.parts if not isinstance(part, StepPart)]
+    last = parts[-1] if parts else None
+    return isinstance(last, ToolPart) and not last.provider_executed and last.input is not UNSET
+
+
+class Calls:
+    """Runs what a model asks for. On the engine's loop."""
+
+    def __init__(
+        self,
+        tools: Mapping[str, Tool],
+        *,
+        publish: Callable[[list[c.Chunk]], None],
+        flush: Callable[[], Awaitable[None]],
+        can_ask: bool,
+    ) -> None:
+        self._tools = tools
+        self._publish = publish
+        self._flush = flush  # returns once what was published is in the store
+        self._can_ask = can_ask  # whether somebody is there to be asked
+        self._questions: dict[str, asyncio.Future[bool]] = {}  # by approval id
+
+    async def run(self, parts: Iterable[ToolPart]) -> None:
+        """Run these calls side by side; return when each has its result."""
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(self._run(part))
+
+    def decide(self, approval_id: str, approved: bool, reason: str | None) -> None:
+        """The user says yes or no to a call."""
+        question = self._questions.pop(approval_id, None)
+        if question is not None and not question.done():
+            self._publish([c.ToolApprovalResponse(approval_id, approved, reason)])
+            question.set_result(approved)
+
+    async def _run(self, part: ToolPart) -> None:
+        tool = self._tools.get(part.tool_name)
+        if tool is None:
+            return self._fail(part, self._unknown(part.tool_name))
+        if _began(part) and not tool.repeatable:
+            return self._fail(part, CRASHED)
+        try:
+            arguments = tool.arguments(part.input)
+            if not await self._is_allowed(part, tool, arguments):
+                return self._publish([c.ToolOutputDenied(part.tool_call_id)])
+            self._publish([_call(part, BEGAN)])
+            await self._flush()
+            output = tool.to_output(await _value(tool, arguments))
+        except SchemaMismatch as mismatch:
+            self._fail(part, f"The arguments do not fit: {mismatch}")
+        except Exception as error:  # the user's function: whatever it raises, the model is told
+            logger.info("tool %s failed", tool.name, exc_info=True)
+            self._fail(part, f"{type(error).__name__}: {error}")
+        else:
+            self._publish([c.ToolOutputAvailable(part.tool_call_id, output)])
+
+    async def _is_allowed(self, part: ToolPart, tool: Tool, arguments: JSON) -> bool:
+        given = (part.approval or {}).get("approved")
+        if isinstance(given, bool):
+            return given
+        needed = tool.approve(arguments) if callable(tool.approve) else tool.approve
+        if not needed:
+            return True
+        approval_id = (part.approval or {}).get("id") or f"approval_{secrets.token_hex(8)}"
+        question: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._questions[approval_id] = question
+        self._publish([c.ToolApprovalRequest(approval_id, part.tool_call_id)])
+        if not self._can_ask:
+            self.decide(approval_id, False, REFUSED)
+        return await question
+
+    def _fail(self, part: ToolPart, words: str) -> None:
+        self._publish([c.ToolOutputError(part.tool_call_id, words)])
+
+    def _unknown(self, name: str) -> str:
+        known = ", ".join(sorted(self._tools)) or "none"
+        return f"There is no tool {name!r} here. The tools are: {known}."
+
+
+def _began(part: ToolPart) -> bool:
+    told = (part.tool_metadata or {}).get("chatkit")
+    return isinstance(told, dict) and told.get("began") is True
+
+
+def _call(part: ToolPart, tool_metadata: JSON) -> c.Chunk:
+    """The call once more, with something new known of it."""
+    return c.ToolInputAvailable(
+        part.tool_call_id, part.tool_name, part.input, tool_metadata=tool_metadata
+    )
+
+
+# -- where a function runs --
+
+
+async def _value(tool: Tool, arguments: JSON) -> Any:
+    """What the function gives, from the thread that it belongs to."""
+    call = partial(contextvars.copy_context().run, tool.function, **arguments)
+    if tool.main:
+        future = errands.submit(call)
+    elif tool.is_async:
+        future = asyncio.run_coroutine_threadsafe(_guarded(call()), _loop())
+    else:
+        future = _in_thread(call, tool.name)
+    return await asyncio.wrap_future(future)
+
+
+def _in_thread(call: Callable[[], Any], name: str) -> concurrent.futures.Future[Any]:
+    """A thread for each call: a slow one holds up nothing, and none holds up the exit."""
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+    def work() -> None:
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(call())
+            except BaseException as error:  # an exit too, which is for the main thread only
+                future.set_exception(errands.as_exception(error))
+
+    threading.Thread(target=work, name=f"chatkit-{name}", daemon=True).start()
+    return future
+
+
+async def _guarded(work: Awaitable[Any]) -> Any:
+    try:
+        return await work
+    except (SystemExit, KeyboardInterrupt) as error:  # it would end the loop of all tools
+        raise errands.as_exception(error) from error
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """The loop of asynchronous tools: one for all, as their clients want, and not the engine's,
+    which a tool that blocks would stop."""
+    global _tools_loop
+    if _tools_loop is None:  # the engine's thread alone asks
+        _tools_loop = loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, name="chatkit-tools", daemon=True).start()
+    return _tools_loop
+
+
+def _forget() -> None:
+    """In a forked child: its parent's thread is not there."""
+    global _tools_loop
+    _tools_loop = None
+
+
+_tools_loop: asyncio.AbstractEventLoop | None = None
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
