@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from chatkit import engine as engines
 from chatkit.errors import AuthError, StreamCut
 from chatkit.feed import Feed
-from chatkit.messages import Message, Part, ReasoningPart, SourceUrlPart, TextPart, ToolPart
+from chatkit.messages import (
+    FilePart,
+    Message,
+    Part,
+    ReasoningPart,
+    SourceUrlPart,
+    TextPart,
+    ToolPart,
+)
 from chatkit.notebook import words
 from chatkit.notebook.sections import Change, Sections
 from chatkit.render import html
@@ -92,9 +100,9 @@ def test_changes_add_up_for_any_text(pieces: list[str]) -> None:
 
 
 def test_reasoning_tools_and_sources_are_sections_of_their_own() -> None:
-    tool = ToolPart("search", "c1", "input-available")
+    tool = ToolPart("search", "c1", "input-available", {"for": "shoes"})
     source = SourceUrlPart("s1", "https://visitlisboa.com", "The *city*")
-    done = ToolPart("search", "c1", "output-available")
+    done = ToolPart("search", "c1", "output-available", {"for": "shoes"}, {"found": 3})
     script, _ = follow(
         message(ReasoningPart("hm", state="streaming")),
         message(ReasoningPart("hm, hills"), tool),
@@ -103,8 +111,10 @@ def test_reasoning_tools_and_sources_are_sections_of_their_own() -> None:
             ReasoningPart("hm, hills"), done, TextPart("Wear shoes."), source, status="complete"
         ),
     )
-    assert [kind for kind, _ in script.sections] == ["thought", "aside", "text", "aside"]
-    assert "output-available" in script.sections[1][1][0]
+    titles = ["fold Reasoning", 'fold search(for="shoes") → {"found": 3}', "text", "aside"]
+    assert [kind for kind, _ in script.sections] == titles
+    assert "shoes" in script.sections[1][1][0]
+    assert "found" in script.sections[1][1][0]
     assert script.sections[2][1] == ["<p>Wear shoes.</p>\n"]
     assert 'href="https://visitlisboa.com"' in script.sections[3][1][0]
     assert "The *city*" in script.sections[3][1][0]
@@ -195,6 +205,76 @@ def test_reasoning_is_kept_folded_and_cannot_break_out(engine: engines.Engine) -
     assert [line for line in lines if line.startswith("<")] == [lines[0], "</details>"]
     assert lines[-5:] == ["</details>", "", "so", "", "*complete*"]
     assert "alert" not in kept["text/plain"]
+
+
+def test_an_image_is_kept_where_it_stood_and_a_remote_one_as_a_link(
+    engine: engines.Engine,
+) -> None:
+    url = "data:image/png;base64,iVBORw0KGgo="
+    files = FilePart("image/png", url, "a.png"), FilePart("image/png", "https://example.org/b_b")
+    kept = words.saved(ended(engine, *files, TextPart("See."), status="complete"))
+    first, second, *rest = kept["text/markdown"].split("\n\n")
+    assert first.startswith(f'<img src="{url}" alt="a.png" style="max-height')
+    assert second == "File: [image/png](https://example.org/b_b)"
+    assert rest == ["See.", "*complete*"]
+
+
+@pytest.mark.parametrize(
+    ("part", "line"),
+    [
+        (ToolPart("add", "c", "input-streaming", raw_input='{"a'), "add(…) · being written"),
+        (ToolPart("add", "c", "input-available", {"a": "x"}), 'add(a="x") · running'),
+        (ToolPart("add", "c", "approval-requested", {}), "add() · waits for your word"),
+        (ToolPart("add", "c", "output-available", {"a": 1}, 5), "add(a=1) → 5"),
+        (ToolPart("add", "c", "output-available", {}, None), "add() → done"),
+        (ToolPart("add", "c", "output-error", {}, error_text="no: <b>"), "add() failed: no: <b>"),
+        (ToolPart("add", "c", "output-denied", {"a": [1]}), "add(a=[1]) · not allowed"),
+    ],
+)
+def test_a_call_is_one_line_and_unfolds(engine: engines.Engine, part: ToolPart, line: str) -> None:
+    kept = words.saved(ended(engine, part, TextPart("so"), status="complete"))["text/markdown"]
+    title = line.replace("<", "&lt;").replace(">", "&gt;")
+    assert kept.startswith(f"<details><summary>{title}</summary>\n\n")
+    assert kept.endswith("</details>\n\nso\n\n*complete*")
+
+
+def test_what_a_tool_gave_cannot_break_out_of_its_fold(engine: engines.Engine) -> None:
+    hostile = "</details>\n```\n<script>alert(1)</script>\n````\nmore"
+    part = ToolPart("look", "c", "output-available", {"a": "</summary>"}, hostile)
+    kept = words.saved(ended(engine, part, status="complete"))["text/markdown"]
+    inside = kept.split("`````\n")[1]
+    assert inside == hostile + "\n"
+    page = html(kept)
+    assert "<script" not in page
+    assert page.count("</details>") <= 1
+
+
+def test_a_long_output_is_cut_and_says_so(engine: engines.Engine) -> None:
+    part = ToolPart("look", "c", "output-available", {}, "x" * 10_000)
+    kept = words.saved(ended(engine, part, status="complete"))["text/markdown"]
+    assert "6,000 characters more" in kept
+    assert len(kept) < 5_000
+
+
+def test_an_answer_of_a_given_shape_is_shown_as_code(engine: engines.Engine) -> None:
+    def shaped(*parts: Part, **more: Any) -> Message:
+        return message(*parts, **more).replace(metadata={"schema": "City"})
+
+    script, _ = follow(
+        shaped(growing('{"name": "Lis')), shaped(TextPart('{"name": "Lisbon"}'), status="complete")
+    )
+    [[kind, blocks]] = script.sections
+    assert kind == "text"
+    assert "".join(blocks) == html('```json\n{\n  "name": "Lisbon"\n}\n```')
+
+
+def test_a_call_that_waits_for_leave_is_asked_about(engine: engines.Engine) -> None:
+    waiting = ToolPart("delete", "c1", "approval-requested", {"name": "a*b"}, approval={"id": "a1"})
+    feed = Feed(message(waiting), engine)
+    foot = words.foot(feed, feed.message())
+    assert [what for what, _ in foot["buttons"]] == ["approve", "deny", "stop"]
+    assert "May delete run?" in foot["notices"]
+    assert "a*b" in foot["notices"]
 
 
 def test_what_ends_open_does_not_swallow_the_status_line(engine: engines.Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -39,6 +40,10 @@ class KernelHost:
         asked_by = self._parent.get("header", {}).get("msg_type")
         return asked_by != "execute_request" or self.position().cell is not None
 
+    @property
+    def asks(self) -> bool:
+        return self.attended
+
     def position(self) -> Position:
         parent = self._parent
         cell = parent.get("metadata", {}).get("cellId")
@@ -65,6 +70,9 @@ class KernelHost:
         self._cell()
         if reply.id not in self._shown:
             self.show(reply)
+
+    def wake(self, work: Callable[[], None]) -> None:
+        self._shell.kernel.io_loop.add_callback(work)
 
     @property
     def _parent(self) -> dict[str, Any]:

@@ -7,16 +7,25 @@ needs to follow: from which block on, how much of that block stays, and what com
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from chatkit.messages import Message, Part, ReasoningPart, TextPart
+from chatkit.messages import Message, ReasoningPart, TextPart, ToolPart
+from chatkit.notebook.beside import call_inside, call_line, shaped, sources
 from chatkit.notebook.words import aside
 from chatkit.render import Blocks, html
 
 Change = tuple[int, str | None, int, int, list[str]]
 """(section, kind, first block, UTF-16 units of it that stay, what comes after them); a kind of
 None: there is no such section any more."""
+FOLD = "fold "  # how the kind of a section begins that is folded; its title follows
 _HALF = "\ufffd"  # stands for half a character, until the other half comes
+
+
+class Growing(NamedTuple):
+    """A text that grows, in Markdown, and whether it has come to its end."""
+
+    text: str
+    closed: bool
 
 
 class Sections:
@@ -31,14 +40,14 @@ class Sections:
         return list(self._changes(message, ended))
 
     def _changes(self, message: Message, ended: bool) -> Iterator[Change]:
-        shown = [(kind, part) for part in message.parts if (kind := _kind(part))]
-        for number, (kind, part) in enumerate(shown):
+        shown = list(_shown(message, ended))
+        for number, (kind, content) in enumerate(shown):
             if number < len(self._sections) and self._sections[number].kind != kind:
                 yield self._drop(number)
             opened = number == len(self._sections)
             if opened:
                 self._open(kind)
-            change = self._sections[number].change(part, ended)
+            change = self._sections[number].change(content)
             if opened or change is not None:
                 yield number, kind, *(change or (0, 0, []))
         if len(shown) < len(self._sections):
@@ -65,14 +74,14 @@ class _Section:
         self._blocks = Blocks()
         self._final = 0  # how many blocks no longer change
 
-    def change(self, part: Part, ended: bool) -> tuple[int, int, list[str]] | None:
-        """Take in the part as it is now; what changed, or None."""
-        if isinstance(part, TextPart | ReasoningPart):
-            self._grow(part.text, ended or part.state != "streaming")
+    def change(self, content: Growing | str) -> tuple[int, int, list[str]] | None:
+        """Take in what it shows now, in Markdown; what changed, or None."""
+        if isinstance(content, Growing):
+            self._grow(content.text, content.closed)
             tail = [] if self._closed else self._blocks.tail()
             now = [*self._blocks.done[self._final :], *tail]
         else:
-            now = [html(aside(part))]
+            now = [html(content)]
         told = self.html[self._final :]
         same = _common(told, now)
         at, self._final = self._final + same, len(self._blocks.done)
@@ -96,15 +105,21 @@ class _Section:
             self._blocks.finish()
 
 
-def _kind(part: Part) -> str:
-    """What a section is: `text`, `thought`, `aside`, or "" where a part shows nothing."""
-    match part:
-        case TextPart():
-            return "text"
-        case ReasoningPart():
-            return "thought" if part.text.strip() else ""
-        case _:
-            return "aside" if aside(part) else ""
+def _shown(message: Message, ended: bool) -> Iterator[tuple[str, Growing | str]]:
+    """What each section is, and what is in it as Markdown: the sources come last."""
+    for part in message.parts:
+        match part:
+            case TextPart():
+                whole = ended or part.state != "streaming"
+                yield "text", Growing(shaped(message, part.text, whole=whole), whole)
+            case ReasoningPart() if part.text.strip():
+                yield f"{FOLD}Reasoning", Growing(part.text, ended or part.state != "streaming")
+            case ToolPart():
+                yield FOLD + call_line(part), call_inside(part)
+            case _ if told := aside(part):
+                yield "aside", told
+    if cited := sources(message.parts):
+        yield "aside", cited
 
 
 def _common(a: Any, b: Any) -> int:

@@ -112,6 +112,8 @@ class LiveView:
         match what:
             case "stop":
                 self._reply.stop()
+            case "approve" | "deny":
+                self._decide(what == "approve")
             case "resume":
                 self._go_on(self._reply.resume)
             case "again":
@@ -120,6 +122,11 @@ class LiveView:
                 call(self._widget.tell_all)
             case "close" if self._output is not None:
                 call(self._widget.close)
+
+    def _decide(self, allowed: bool) -> None:
+        """The word for the call that the view asks about: the first that waits."""
+        for call in self._reply.approvals[:1]:
+            (self._reply.approve if allowed else self._reply.deny)(call)
 
     def _go_on(self, ask: Callable[[], Reply]) -> None:
         """Show the answer that `ask` brings in the same place."""

@@ -6,9 +6,10 @@ the Markdown of a trusted notebook is not sanitized.
 
 from __future__ import annotations
 
-import re
+from html import escape
 from typing import Any, NamedTuple
 
+from chatkit.calls import open_calls
 from chatkit.errors import describe
 from chatkit.feed import Feed
 from chatkit.messages import (
@@ -17,15 +18,15 @@ from chatkit.messages import (
     Message,
     Part,
     ReasoningPart,
-    SourceDocumentPart,
-    SourceUrlPart,
     TextPart,
     ToolPart,
     Usage,
 )
-from chatkit.render import html, markdown, plain
+from chatkit.notebook.beside import call_inside, call_line, literal, question, shaped, sources
+from chatkit.render import html, image, markdown, plain
 
 _STOP = (("stop", "Stop"),)  # buttons: what each one says when clicked, and its label
+_ALLOW = (("approve", "Allow"), ("deny", "Do not allow"))
 _OFFERS = (("resume", "Resume"), ("again", "Ask again"))
 _CUT_SHORT = {
     "length": "complete, cut off at the token limit",
@@ -42,7 +43,7 @@ class Notice(NamedTuple):
 
     @property
     def markdown(self) -> str:
-        return " ".join(filter(None, [f"**{self.title}**", _literal(self.told), self.advice]))
+        return " ".join(filter(None, [f"**{self.title}**", literal(self.told), self.advice]))
 
     @property
     def plain(self) -> str:
@@ -60,8 +61,21 @@ def foot(feed: Feed, message: Message) -> dict[str, Any]:
         "line": status_line(message) if feed.ended else live_line(feed, message),
         "since": None if began is None else began.timestamp() * 1000,
         "notices": html("\n\n".join(map(_box, notices(feed, message)))),
-        "buttons": _STOP if not feed.ended else _OFFERS if offers(message) else (),
+        "buttons": _buttons(feed, message),
     }
+
+
+def _buttons(feed: Feed, message: Message) -> tuple[tuple[str, str], ...]:
+    if feed.ended:
+        return _OFFERS if offers(message) else ()
+    asked = _asked(message)
+    return (*_ALLOW, *_STOP) if asked else _STOP
+
+
+def _asked(message: Message) -> ToolPart | None:
+    """The first call that waits to be allowed."""
+    waiting = (part for part in open_calls(message) if part.state == "approval-requested")
+    return next(waiting, None)
 
 
 def refused(error: Exception) -> dict[str, Any]:
@@ -83,20 +97,21 @@ def live_line(feed: Feed, message: Message) -> str:
         return "Queued behind the answer above"
     if message.is_empty:
         return f"Waiting for {model}"
-    return f"{model} is thinking" if isinstance(message.parts[-1], ReasoningPart) else model
+    match message.parts[-1]:
+        case ReasoningPart():
+            return f"{model} is thinking"
+        case ToolPart(state="approval-requested"):
+            return "Waiting for your word"
+        case ToolPart(state="input-available") as call:
+            return f"Running {call.title or call.tool_name}"
+    return model
 
 
 def aside(part: Part) -> str:
-    """A part that is neither text nor reasoning, as a line of Markdown; "" if it shows nothing."""
+    """A part that has no section of its own kind, as a line of Markdown; "" if it shows nothing."""
     match part:
-        case SourceUrlPart():
-            return f"Source: [{_literal(part.title or part.url)}](<{part.url}>)"
-        case SourceDocumentPart():
-            return f"Source: {_literal(part.title)}"
         case FilePart():
-            return f"File: {_literal(part.filename or part.media_type)}"
-        case ToolPart():
-            return f"Tool {_literal(part.title or part.tool_name)}: {part.state}"
+            return _file(part)
         case _:
             return ""
 
@@ -108,11 +123,12 @@ def saved(feed: Feed) -> dict[str, str]:
     """An answer as a notebook file keeps it: Markdown and plain text, its status line below."""
     message = feed.message()
     line, beside = status_line(message), notices(feed, message)
-    parts = [part for part in map(_saved, message.parts) if part]
+    parts = [_saved(message, part) for part in message.parts]
+    parts = [part for part in (*parts, markdown(sources(message.parts))) if part]
     boxes = [_box(notice) for notice in beside]
     said = [message.text.strip(), *(notice.plain for notice in beside), line]
     return {
-        "text/markdown": "\n\n".join([*parts, *boxes, markdown(f"*{_literal(line)}*")]),
+        "text/markdown": "\n\n".join([*parts, *boxes, markdown(f"*{literal(line)}*")]),
         "text/plain": plain("\n\n".join(filter(None, said))),
     }
 
@@ -128,6 +144,8 @@ def status_line(message: Message) -> str:
 def notices(feed: Feed, message: Message) -> list[Notice]:
     """What a reader must know beside the answer."""
     said = [Notice("Note:", warning) for warning in feed.warnings]
+    if not feed.ended and (call := _asked(message)):
+        said.append(Notice(f"May {literal(call.title or call.tool_name)} run?", "", question(call)))
     match message.status:
         case "interrupted":
             said.append(_interrupted(message))
@@ -136,19 +154,32 @@ def notices(feed: Feed, message: Message) -> list[Notice]:
     return said
 
 
-def _saved(part: Part) -> str:
+def _saved(message: Message, part: Part) -> str:
     match part:
         case TextPart():
-            return markdown(part.text)
+            return markdown(shaped(message, part.text, whole=True))
         case ReasoningPart() if part.text.strip():
-            inside = markdown(part.text)
-            return f"<details><summary>Reasoning</summary>\n\n{inside}\n\n</details>"
+            return _folded("Reasoning", part.text)
+        case ToolPart():
+            return _folded(call_line(part), call_inside(part))
+        case FilePart() if shown := image(part.url, part.filename or part.media_type):
+            return shown
         case _:
             return markdown(aside(part))
 
 
+def _folded(summary: str, inside: str) -> str:
+    title = escape(summary, quote=False)
+    return f"<details><summary>{title}</summary>\n\n{markdown(inside)}\n\n</details>"
+
+
+def _file(part: FilePart) -> str:
+    name = literal(part.filename or part.media_type)
+    return f"File: [{name}](<{part.url}>)" if part.url.startswith("http") else f"File: {name}"
+
+
 def _box(notice: Notice) -> str:
-    return f"> {markdown(notice.markdown)}"
+    return "\n".join(f"> {line}" for line in markdown(notice.markdown).splitlines())
 
 
 def _standing(message: Message) -> str:
@@ -207,12 +238,3 @@ def _failed(message: Message, error: Exception | None) -> Notice:
         words if words.endswith((".", "!", "?")) else f"{words}.",
         f"{kept}Run the cell again to ask again.",
     )
-
-
-def _literal(text: str) -> str:
-    """Text as Markdown that shows it as it is, in one line; addresses stay links."""
-    words = (word if "://" in word else _MARKS.sub(r"\\\g<0>", word) for word in text.split())
-    return " ".join(words)
-
-
-_MARKS = re.compile(r"[\\`*_{}\[\]<>#|~$!&]")

@@ -5,6 +5,7 @@ const make = (tag, name, parent) => {
   return element;
 };
 const KERNEL_GONE = "The kernel stopped while this was being written. Run the cell again.";
+const FOLD = "fold "; // how the kind of a section begins that is folded; its title follows
 const LIKE_MARKDOWN = "jp-RenderedHTMLCommon jp-RenderedMarkdown";
 
 class View {
@@ -24,7 +25,9 @@ class View {
 
   // Show the blocks of a section, from one of them on.
   section(number, kind, blocks, at) {
-    this.sections[number] ??= kind === "thought" ? this.fold(number) : this.open(this.answer);
+    this.sections[number] ??= kind.startsWith(FOLD)
+      ? this.fold(number, kind.slice(FOLD.length))
+      : this.open(this.answer);
     const { nodes, end } = this.sections[number];
     nodes.splice(at).flat().forEach((node) => node.remove());
     for (const block of blocks.slice(at)) {
@@ -39,11 +42,11 @@ class View {
     return { parent, nodes: [], end: parent.appendChild(document.createComment("")) };
   }
 
-  fold(number) {
+  fold(number, title) {
     const fold = make("details", "", this.answer);
     fold.open = this.unfolded.has(number);
     fold.ontoggle = () => this.unfolded[fold.open ? "add" : "delete"](number);
-    make("summary", "", fold).textContent = "Reasoning";
+    make("summary", "", fold).textContent = title;
     return this.open(fold);
   }
 
