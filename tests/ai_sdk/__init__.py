@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
+from urllib.request import urlopen
 
 HOME = Path(__file__).parent
 _NODE = HOME / "node_modules" / ".bin" / "node"  # the SDK needs a newer one than most machines have
@@ -43,6 +45,14 @@ class AiSdk:
         """What it makes of a UI message stream: `{"message", "errors"}`."""
         return self._ask("read", wire.decode())
 
+    def send(self, api: str, id: str, messages: list[Any]) -> Any:
+        """What `useChat` makes of the answer of a server: `{"message", "errors"}`."""
+        return self._ask("send", {"api": api, "id": id, "messages": messages})
+
+    def resume(self, api: str, id: str) -> Any:
+        """What `useChat` makes of the answer that runs in a chat of a server, None if none does."""
+        return self._ask("resume", {"api": api, "id": id})
+
     def refusal(self, messages: list[Any]) -> Any:
         """Why it does not take these UIMessages, or None."""
         return self._ask("refusal", messages)
@@ -59,6 +69,26 @@ class AiSdk:
         answer = self._node.stdout.readline()
         assert answer, "Node has ended; its last words are above"
         return json.loads(answer)
+
+
+class Backend:
+    """A running backend that is made with it."""
+
+    def __init__(self) -> None:
+        self._node = subprocess.Popen(
+            [_NODE, "backend.mjs"], cwd=HOME, text=True, stdin=subprocess.PIPE, stdout=PIPE
+        )
+        assert self._node.stdout is not None
+        self.address = self._node.stdout.readline().strip()
+
+    def close(self) -> None:
+        """Let it end."""
+        self._node.communicate()
+
+    def seen(self) -> Any:
+        """`{"asked": [{"headers", "body"}], "left": how many clients left before the end}`."""
+        with urlopen(f"{self.address}/seen") as response:
+            return json.load(response)
 
 
 def _installed() -> bool:

@@ -3,6 +3,7 @@
 import { createInterface } from 'node:readline';
 import {
   convertToModelMessages,
+  DefaultChatTransport,
   parseJsonEventStream,
   readUIMessageStream,
   safeValidateUIMessages,
@@ -27,16 +28,31 @@ function chunksOf(wire) {
   );
 }
 
+/** The message that the SDK makes of chunks, and the errors it reports on the way. */
+async function madeOf(stream) {
+  const errors = [];
+  const onError = error => errors.push(error.message);
+  let message = null;
+  for await (const next of readUIMessageStream({ stream, onError })) {
+    message = next;
+  }
+  return { message, errors };
+}
+
 const methods = {
-  /** The message that the SDK makes of a stream, and the errors it reports on the way. */
-  async read(wire) {
-    const errors = [];
-    const onError = error => errors.push(error.message);
-    let message = null;
-    for await (const next of readUIMessageStream({ stream: chunksOf(wire), onError })) {
-      message = next;
-    }
-    return { message, errors };
+  /** What the SDK makes of a stream. */
+  read: wire => madeOf(chunksOf(wire)),
+
+  /** What `useChat` makes of the answer to these messages. */
+  async send({ api, id, messages }) {
+    const asked = { chatId: id, messages, trigger: 'submit-message' };
+    return madeOf(await new DefaultChatTransport({ api }).sendMessages(asked));
+  },
+
+  /** What `useChat` makes of the answer that runs in this chat, or null. */
+  async resume({ api, id }) {
+    const stream = await new DefaultChatTransport({ api }).reconnectToStream({ chatId: id });
+    return stream && madeOf(stream);
   },
 
   /** Why the SDK refuses these messages, or null. */
