@@ -109,7 +109,9 @@ class Conversation:
         number, self._sends = self._sends, self._sends + 1
         return None if position.cell is None else f"{position.cell}#{number}"
 
-    def ask(self, turn: Node, settings: Settings, *, resumes: bool = False) -> Reply:
+    def ask(
+        self, turn: Node, settings: Settings, *, replaces: str = "", resumes: bool = False
+    ) -> Reply:
         """Ask for an answer to `turn`: it becomes the end of the active branch."""
         message = Message(
             id=new_id(),
@@ -121,7 +123,7 @@ class Conversation:
         node = Node(message, turn.id)
         self.tree.add(node)
         self.tree.head = node.id
-        return self._produce(node, message, settings, resumes=resumes)
+        return self._produce(node, message, settings, replaces=replaces, resumes=resumes)
 
     def go_on(self, message: Message, settings: Settings) -> Reply:
         """Go on with an answer that broke off at its tool calls, in its own message."""
@@ -135,6 +137,7 @@ class Conversation:
         message: Message,
         settings: Settings,
         *,
+        replaces: str = "",
         resumes: bool = False,
         is_continuation: bool = False,
     ) -> Reply:
@@ -148,7 +151,7 @@ class Conversation:
             self.store, self.id, feed, save_turn=save_turn, row=node.row, engine=engine
         )
         ask = Ask(
-            self._question(settings, resumes),
+            self._question(settings, replaces, resumes),
             lambda: self._prompt(node.parent, settings.system),
             is_continuation=is_continuation,
         )
@@ -160,7 +163,7 @@ class Conversation:
         self._asked[node.id] = settings
         return self.reply(node)
 
-    def _question(self, settings: Settings, resumes: bool) -> Question:
+    def _question(self, settings: Settings, replaces: str, resumes: bool) -> Question:
         return Question(
             settings.model,
             settings.options,
@@ -169,6 +172,7 @@ class Conversation:
             schema=settings.schema,
             repair=settings.repair,
             chat_id=self.id,
+            replaces=replaces,
             resumes=resumes,
             can_ask=host.current().asks,
         )
@@ -196,13 +200,12 @@ class Conversation:
             each.stored = True
 
     def _header(self) -> JSON:
-        header: JSON = {"head": self.tree.head}
         if self.settings is not None:
-            header |= {"model": self.settings.model.id, "system": self.settings.system}
+            self.header |= {"model": self.settings.model.id, "system": self.settings.system}
         if "title" not in self.header:
             first = next((node for node in self.tree.active() if node.role == "user"), None)
             self.header["title"] = first.message.text.strip()[:80] if first else ""
-        return {**self.header, **header}
+        return {**self.header, "head": self.tree.head}
 
     def save_row(self, node: Node) -> None:
         """Store what changed about a message that is stored already."""
@@ -267,7 +270,8 @@ class Conversation:
         with self.lock:
             node = self.node(message)
             turn = self.node(node.parent) if node.role == "assistant" else node
-            return self.ask(turn, self._asked_of(node), resumes=resumes)
+            replaces = node.message.metadata.get("responseId") or node.id
+            return self.ask(turn, self._asked_of(node), replaces=replaces, resumes=resumes)
 
     def resume(self, message: Message) -> Reply:
         """Go on with an answer that broke off: where it was, else beside it."""

@@ -29,7 +29,7 @@ class Feed:
 
     def __init__(self, message: Message, engine: Engine) -> None:
         self.engine = engine
-        self.chunks: list[Chunk] = []
+        self.chunks: list[Chunk] = unfold(message)  # of one that goes on, what came before
         self.error: Exception | None = None
         self.note = ""  # what it is waiting for, in words: "Starting smollm2"
         self.warnings: list[str] = []  # what went wrong beside the answer itself
@@ -52,7 +52,6 @@ class Feed:
         feed = cls(message, engine)
         feed.error = error
         feed._draft = None
-        feed.chunks = unfold(message)
         feed.done.set_result(None)
         return feed
 

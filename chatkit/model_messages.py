@@ -17,11 +17,13 @@ from chatkit import messages as m
 
 JSON = dict[str, Any]
 
+PAUSED = ("pause_turn", "CONTINUATION")  # raw reasons: it goes on when it is sent back
 NO_RESULT = "This call was interrupted; it has no result."
 
 
 def to_model_messages(messages: Iterable[m.Message]) -> list[JSON]:
     """What to send: each `{"role": system | user | assistant | tool, "content": [parts]}`."""
+    messages = list(messages)
     result: list[JSON] = []
     for message in messages:
         for role, content in _turns(message):
@@ -31,6 +33,11 @@ def to_model_messages(messages: Iterable[m.Message]) -> list[JSON]:
                 result[-1]["content"] += content
             else:
                 result.append({"role": role, "content": content})
+    if messages and (waiting := _waiting(messages[-1])):
+        if result and result[-1]["role"] == "assistant":
+            result[-1]["content"] += waiting
+        else:
+            result.append({"role": "assistant", "content": waiting})
     return result
 
 
@@ -95,6 +102,14 @@ def _content(part: m.Part) -> list[JSON]:
 
 def _calls(step: Iterable[m.Part]) -> list[m.ToolPart]:
     return [part for part in step if isinstance(part, m.ToolPart) and _is_call(part)]
+
+
+def _waiting(message: m.Message) -> list[JSON]:
+    """Calls that the provider is still to run: it goes on where it paused."""
+    has_paused = message.metadata.get("rawFinishReason") in PAUSED
+    step = _steps(message.parts)[-1] if has_paused and message.role == "assistant" else []
+    calls = [part for part in step if isinstance(part, m.ToolPart) and part.provider_executed]
+    return [_call(part) for part in calls if part.state == "input-available"]
 
 
 def _file(part: m.FilePart) -> JSON:

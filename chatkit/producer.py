@@ -126,7 +126,7 @@ class Producer(Running):
         except asyncio.CancelledError:
             return self._halted()
         except StreamCut as cut:
-            return "interrupted", cut
+            return ("stopped", None) if self._steps.aborted else ("interrupted", cut)
         except ChatkitError as refused:
             return "error", refused
         except Exception as defect:
@@ -190,8 +190,9 @@ class Producer(Running):
     def _final(self, status: Status, error: Exception | None) -> Message:
         if status == "stopped":
             calls = open_calls(self.feed.message())
-            self.feed.publish([ToolOutputError(each.tool_call_id, STOPPED) for each in calls])
-            self.feed.publish([Abort("stopped")])
+            end = [] if self._steps.aborted else [Abort("stopped")]
+            closed = [ToolOutputError(each.tool_call_id, STOPPED) for each in calls]
+            self.feed.publish([*closed, *end])
         elif status == "error" and not self._steps.told_error:
             self.feed.publish([Error(str(error))])
         message = settled(self.feed.message(), status)

@@ -46,6 +46,7 @@ def _unfold_part(part: m.Part, id: str) -> list[c.Chunk]:
             end: c.Chunk = c.TextEnd(id, part.provider_metadata, part.citations)
             return [c.TextStart(id), c.TextDelta(id, part.text), end]
         case m.ReasoningPart():
+            id = part.id or id
             end = c.ReasoningEnd(id, part.provider_metadata)
             return [c.ReasoningStart(id), c.ReasoningDelta(id, part.text), end]
         case m.ToolPart():

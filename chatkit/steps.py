@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -20,14 +19,14 @@ from chatkit.calls import Calls, calls_of_step, open_calls
 from chatkit.engine import Engine
 from chatkit.errors import ConfigError, SchemaMismatch, StreamCut
 from chatkit.feed import Feed
-from chatkit.messages import JSON, Message, Usage
+from chatkit.messages import Message, Usage
+from chatkit.model_messages import PAUSED
 from chatkit.providers import Decoder, Model, WireRequest
 from chatkit.schema import Schema
 from chatkit.tools import Tool
 
 LINGER = 1.0  # seconds that a server has to close its stream after its last word
 MAX_STEPS = 20
-_PAUSED = ("pause_turn", "CONTINUATION")  # the provider goes on when its answer is sent back
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -40,6 +39,7 @@ class Question(msgspec.Struct, frozen=True):
     schema: Schema | None = None
     repair: bool = False  # ask once more where the answer does not fit the schema
     chat_id: str = ""
+    replaces: str = ""  # the id of the answer that this takes the place of
     resumes: bool = False  # first see whether the far side is still writing the answer
     can_ask: bool = False  # whether somebody is there to allow a call
 
@@ -96,6 +96,11 @@ class Steps:
         return self._decoder.error or self._mismatch
 
     @property
+    def aborted(self) -> bool:
+        """Whether the far side said that somebody stopped it there."""
+        return isinstance(next(reversed(self._feed.chunks), None), c.Abort)
+
+    @property
     def told_error(self) -> bool:
         """Whether the stream itself has said the error already, as a chunk."""
         return self._decoder.error is not None
@@ -110,6 +115,7 @@ class Steps:
             tools=list(question.tools.values()),
             schema=question.schema.json if question.schema else None,
             chat_id=question.chat_id,
+            replaces=question.replaces,
         )
         self._count += 1
         await self._exchange(request)
@@ -161,9 +167,13 @@ class Steps:
         question, transport = self._question, self._engine.transport
         async with transport.open(question.model, request, self._feed.say) as body:
             self._publish(self._beginning())
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(None) as self._leaving:
                     await self._read_body(body)
+            except TimeoutError:
+                pass  # all had been said
+            finally:
+                self._leaving = None
 
     async def _read_body(self, body: AsyncIterator[bytes]) -> None:
         async for data in body:
@@ -203,17 +213,18 @@ class Steps:
         """The chunk with the tokens and the cost of all steps where it tells those of this one."""
         if not isinstance(chunk, c.MessageMetadata | c.Finish) or not chunk.message_metadata:
             return chunk
-        told = dict(chunk.message_metadata)
-        if before := self._before.usage:
-            told["usage"] = msgspec.to_builtins(before + usage_of(told))
-        if self._before.cost is not None and "cost" in told:
-            told["cost"] += self._before.cost
+        told, before = dict(chunk.message_metadata), self._before
+        step = Message(id="", role="assistant", metadata=told)
+        if before.usage is not None:
+            told["usage"] = msgspec.to_builtins(before.usage + (step.usage or Usage()))
+        if before.cost is not None and step.cost is not None:
+            told["cost"] = before.cost + step.cost
         return replace(chunk, message_metadata=told)
 
     def _finish_step(self, finish: c.Finish) -> None:
         """The model's own terminal mark: of the answer, or of one step of it."""
         told = finish.message_metadata or {}
-        paused = told.get("rawFinishReason") in _PAUSED
+        paused = told.get("rawFinishReason") in PAUSED
         steering = None if paused or self._wants_results(finish) else self._check(finish)
         self.whole = not (paused or steering or self._wants_results(finish))
         end: list[c.Chunk] = [] if self._question.model.frames_steps else [c.FinishStep()]
@@ -270,8 +281,3 @@ def checked_steps(limit: int) -> int:
     if not isinstance(limit, int) or limit < 1:
         raise ConfigError(f"max_steps is {limit!r}; it is a number of requests, 1 or more")
     return limit
-
-
-def usage_of(told: JSON) -> Usage:
-    """The tokens that metadata tells of."""
-    return msgspec.convert(told.get("usage") or {}, Usage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chatkit import Chat, Reply, errands, stream_text, tool
+from chatkit import Chat, Reply, errands, get_model, stream_text, tool
 from chatkit import engine as engines
 from chatkit.chunks import Finish, FinishStep, StartStep
 from chatkit.errors import ConfigError, ConnectionFailed, SchemaMismatch
@@ -400,6 +401,7 @@ def test_what_ended_an_answer_is_raised_for_its_object(model: Model, provider: P
 
 # -- going on --
 
+EVENTS = "text/event-stream"
 WRITTEN = (
     'data: {"type":"start","messageId":"theirs"}\n\ndata: {"type":"start-step"}\n\n'
     'data: {"type":"text-start","id":"0"}\n\n'
@@ -414,7 +416,7 @@ REST = (
 def broken_off(provider: Provider, store: Store) -> tuple[Chat, Reply]:
     """A chat with a backend whose connection ended in the middle of its answer, and that."""
     chat = Chat("trip", model=f"ui+{provider.address}/api/chat", store=store)
-    provider.refuse(200, WRITTEN, content_type="text/event-stream")
+    provider.refuse(200, WRITTEN, content_type=EVENTS)
     reply = chat.send("Lisbon?").wait(10)
     assert reply.status == "interrupted"
     return chat, reply
@@ -422,7 +424,7 @@ def broken_off(provider: Provider, store: Store) -> tuple[Chat, Reply]:
 
 def test_resume_takes_up_what_a_backend_is_still_writing(provider: Provider, store: Store) -> None:
     chat, broken = broken_off(provider, store)
-    provider.refuse(200, WRITTEN + REST, content_type="text/event-stream")
+    provider.refuse(200, WRITTEN + REST, content_type=EVENTS)
     reply = broken.resume().wait(10)
     assert (reply.status, reply.text) == ("complete", "Three days")
     assert [request.path for request in provider.requests] == [
@@ -437,13 +439,68 @@ def test_resume_asks_again_where_the_backend_writes_nothing_any_more(
 ) -> None:
     _, broken = broken_off(provider, store)
     provider.refuse(204, "")
-    provider.refuse(200, WRITTEN + REST, content_type="text/event-stream")
+    provider.refuse(200, WRITTEN + REST, content_type=EVENTS)
     reply = broken.resume().wait(10)
     assert (reply.status, reply.text) == ("complete", "Three days")
     assert [request.path for request in provider.requests][1:] == [
         "/api/chat/trip/stream",
         "/api/chat",
     ]
+
+
+def test_a_backend_that_leaves_out_its_last_mark_has_ended_all_the_same(
+    provider: Provider, store: Store
+) -> None:
+    provider.refuse(200, (WRITTEN + REST).replace("data: [DONE]", ""), content_type=EVENTS)
+    reply = Chat("trip", model=f"ui+{provider.address}/api/chat", store=store).send("Lisbon?")
+    assert reply.wait(10).status == "complete"
+
+
+def test_an_answer_that_was_stopped_at_the_backend_is_stopped(
+    provider: Provider, store: Store
+) -> None:
+    end = 'data: {"type":"abort"}\n\ndata: [DONE]\n\n'
+    provider.refuse(200, WRITTEN + end, content_type=EVENTS)
+    reply = Chat("trip", model=f"ui+{provider.address}/api/chat", store=store).send("Lisbon?")
+    assert (reply.wait(10).status, reply.text, reply.error) == ("stopped", "Three days", None)
+
+
+def test_asking_a_backend_again_says_which_answer_is_replaced(
+    provider: Provider, store: Store
+) -> None:
+    chat = Chat("trip", model=f"ui+{provider.address}/api/chat", store=store)
+    for _ in range(2):
+        provider.refuse(200, WRITTEN + REST, content_type=EVENTS)
+    chat.send("Lisbon?").wait(10).regenerate().wait(10)
+    asked = provider.requests[1].body
+    assert (asked["trigger"], asked["messageId"]) == ("regenerate-message", "theirs")
+
+
+def test_an_answer_that_paused_is_sent_back_to_go_on(provider: Provider) -> None:
+    def event(kind: str, **fields: Any) -> str:
+        return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n"
+
+    def answer(block: Json, reason: str) -> str:
+        message = {"id": "m", "model": "claude", "usage": {"input_tokens": 1, "output_tokens": 1}}
+        return (
+            event("message_start", message=message)
+            + event("content_block_start", index=0, content_block=block)
+            + event("content_block_stop", index=0)
+            + event("message_delta", delta={"stop_reason": reason}, usage={"output_tokens": 2})
+            + event("message_stop")
+        )
+
+    search = {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"q": "x"}}
+    provider.refuse(200, answer(search, "pause_turn"), content_type=EVENTS)
+    provider.refuse(
+        200, answer({"type": "text", "text": "Found."}, "end_turn"), content_type=EVENTS
+    )
+    claude = get_model("anthropic/claude-sonnet-4-5", base_url=provider.address, api_key="k")
+    reply = stream_text(claude, "Search.").wait(10)
+    assert (reply.status, reply.text, reply.finish_reason) == ("complete", "Found.", "stop")
+    sent = provider.requests[1].body["messages"]
+    assert [each["role"] for each in sent] == ["user", "assistant"]
+    assert sent[1]["content"][0]["id"] == "srv_1"
 
 
 def until(happened: Callable[[], bool], *, seconds: float = 10) -> None:
