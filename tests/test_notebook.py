@@ -120,6 +120,16 @@ def test_reasoning_tools_and_sources_are_sections_of_their_own() -> None:
     assert "The *city*" in script.sections[3][1][0]
 
 
+def test_a_picture_is_shown_where_it_stands_and_a_remote_one_as_a_link() -> None:
+    here = FilePart("image/png", "data:image/png;base64,iVBORw0KGgo=", "a.png")
+    there = FilePart("image/png", "https://example.org/b.png")
+    script, _ = follow(message(here, there, TextPart("See."), status="complete"))
+    first, second, _ = [blocks for _, blocks in script.sections]
+    assert first[0].startswith('<img src="data:image/png;base64,iVBORw0KGgo="')
+    assert "<img" not in second[0]
+    assert 'href="https://example.org/b.png"' in second[0]
+
+
 def test_a_step_that_begins_anew_takes_back_what_it_showed() -> None:
     script, _ = follow(
         message(TextPart("kept"), growing("taken back")),

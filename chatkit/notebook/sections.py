@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from chatkit.messages import Message, ReasoningPart, TextPart, ToolPart
+from chatkit.messages import FilePart, Message, ReasoningPart, TextPart, ToolPart
 from chatkit.notebook.beside import call_inside, call_line, shaped, sources
 from chatkit.notebook.words import aside
-from chatkit.render import Blocks, html
+from chatkit.render import Blocks, html, image
 
 Change = tuple[int, str | None, int, int, list[str]]
 """(section, kind, first block, UTF-16 units of it that stay, what comes after them); a kind of
@@ -26,6 +26,12 @@ class Growing(NamedTuple):
 
     text: str
     closed: bool
+
+
+class Ready(NamedTuple):
+    """Something that is safe HTML already."""
+
+    html: str
 
 
 class Sections:
@@ -74,14 +80,14 @@ class _Section:
         self._blocks = Blocks()
         self._final = 0  # how many blocks no longer change
 
-    def change(self, content: Growing | str) -> tuple[int, int, list[str]] | None:
+    def change(self, content: Growing | Ready | str) -> tuple[int, int, list[str]] | None:
         """Take in what it shows now, in Markdown; what changed, or None."""
         if isinstance(content, Growing):
             self._grow(content.text, content.closed)
             tail = [] if self._closed else self._blocks.tail()
             now = [*self._blocks.done[self._final :], *tail]
         else:
-            now = [html(content)]
+            now = [content.html if isinstance(content, Ready) else html(content)]
         told = self.html[self._final :]
         same = _common(told, now)
         at, self._final = self._final + same, len(self._blocks.done)
@@ -105,7 +111,7 @@ class _Section:
             self._blocks.finish()
 
 
-def _shown(message: Message, ended: bool) -> Iterator[tuple[str, Growing | str]]:
+def _shown(message: Message, ended: bool) -> Iterator[tuple[str, Growing | Ready | str]]:
     """What each section is, and what is in it as Markdown: the sources come last."""
     for part in message.parts:
         match part:
@@ -116,6 +122,8 @@ def _shown(message: Message, ended: bool) -> Iterator[tuple[str, Growing | str]]
                 yield f"{FOLD}Reasoning", Growing(part.text, ended or part.state != "streaming")
             case ToolPart():
                 yield FOLD + call_line(part), call_inside(part)
+            case FilePart() if picture := image(part.url, part.filename or part.media_type):
+                yield "aside", Ready(picture)
             case _ if told := aside(part):
                 yield "aside", told
     if cited := sources(message.parts):
