@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import json
 import os
+from ast import literal_eval
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from chatkit.chunks import Chunk, Error, Finish, ToolInputAvailable, ToolInputDelta, ToolInputStart
-from chatkit.messages import Message, ReasoningPart, SourceUrlPart, TextPart
+from chatkit.messages import (
+    DataPart,
+    Message,
+    ReasoningPart,
+    SourceDocumentPart,
+    SourceUrlPart,
+    TextPart,
+    ToolPart,
+    part_to_json,
+)
 from chatkit.providers import Decoder, Model, get_model
 from chatkit.providers.table import ENDPOINTS
 from chatkit.reducer import reduce
@@ -34,7 +45,12 @@ PROVIDERS = {
     "gemini": "gemini",
     "gemini-interactions": "gemini-interactions",
 }
-FORMATS = ("chat", *(name for name, provider in PROVIDERS.items() if provider in ENDPOINTS))
+FORMATS = (
+    "chat",
+    *(name for name, provider in PROVIDERS.items() if provider in ENDPOINTS),
+    "vercel-ui",
+)
+_WHERE_TOLD = ("model", "message_id", "part_types", "server_tool_calls")
 _MISSING = f"no recordings in {ROOT}: set CHATKIT_RECORDINGS to the folder that holds INDEX.csv"
 
 
@@ -61,6 +77,8 @@ class Case:
         """Each result that is right: `desired` over `expected`, and what is also accepted."""
         desired = self.told.get("desired", {})
         first = {**self.told["expected"], **desired}
+        if self.told.get("terminal_seen") == {"terminal_event": None}:
+            first.setdefault("complete", False)
         others = desired.get("also_accepted")
         return [first, {**first, **others}] if others else [first]
 
@@ -87,7 +105,8 @@ def model_for(case: Case) -> Model:
     if case.wire_format == "vercel-ui":
         return get_model("ui+https://example.invalid/api/chat")
     folder = case.name.split("/")[0]
-    provider = folder if case.wire_format == "chat" else PROVIDERS[case.wire_format]
+    chat = f"{folder}-chat" if f"{folder}-chat" in ENDPOINTS else folder
+    provider = chat if case.wire_format == "chat" else PROVIDERS[case.wire_format]
     return get_model(f"{provider}/recorded", base_url="https://example.invalid/v1")
 
 
@@ -103,14 +122,19 @@ def decode(decoder: Decoder, *pieces: bytes) -> list[Chunk]:
     return chunks + decoder.close()
 
 
-def check_order(chunks: list[Chunk]) -> None:
-    """What holds of every stream: it can be written, it ends once, and calls come with the end."""
+def check_order(chunks: list[Chunk], *, calls_last: bool = True) -> None:
+    """What holds of every stream: it can be written, it ends once, and calls come with the end.
+
+    Not those of a backend that runs its own: they come as they are run, and so do those of tools
+    that the provider runs.
+    """
     for chunk in chunks:
         msgspec.json.encode(chunk)
     endings = [place for place, chunk in enumerate(chunks) if isinstance(chunk, Finish | Error)]
     assert endings in ([], [len(chunks) - 1])
-    calls = [chunk for chunk in chunks if isinstance(chunk, ToolInputAvailable)]
-    assert not calls or isinstance(chunks[-1], Finish)
+    ready = [chunk for chunk in chunks if isinstance(chunk, ToolInputAvailable)]
+    calls = [chunk for chunk in ready if not chunk.provider_executed]
+    assert not (calls and calls_last) or isinstance(chunks[-1], Finish)
     reduce(Message(id="damaged", role="assistant"), chunks)
 
 
@@ -122,19 +146,28 @@ def result(decoder: Decoder, chunks: list[Chunk], wire_format: str = "chat") -> 
         "text": "".join(part.text for part in _texts(message) if not _is_refusal(part)),
         "refusal": "".join(part.text for part in _texts(message) if _is_refusal(part)),
         "reasoning": "".join(p.text for p in message.parts if isinstance(p, ReasoningPart)),
-        "tool_calls": _calls(chunks),
+        "tool_calls": _ours(message, chunks, wire_format),
+        "server_tool_calls": _calls(chunks, theirs=True),
         "finish_reason": told.get("rawFinishReason"),
+        "reason": told.get("finishReason"),
         "usage": _counts(told, wire_format) or None,
         "model": told.get("responseModel"),
-        "source_urls": [part.url for part in message.parts if isinstance(part, SourceUrlPart)],
+        "source_urls": _sources(message, wire_format),
+        "documents": sum(isinstance(part, SourceDocumentPart) for part in message.parts),
         "complete": decoder.finished,
         "error": str(decoder.error) if decoder.error else None,
+        "message_id": told.get("responseId"),
+        "part_types": [part_to_json(part)["type"] for part in message.parts],
+        "data_parts": [part_to_json(p) for p in message.parts if isinstance(p, DataPart)],
     }
 
 
 def differences(case: Case, made: Json) -> list[str]:
     """How a result differs from what is wanted of the case; empty where it is exact."""
-    each = [_differences(wanted, made) for wanted in case.wanted]
+    wanted = case.wanted
+    if case.wire_format == "gemini":
+        wanted = [_from_google(each, made) for each in wanted]
+    each = [_differences(one, made) for one in wanted]
     return [] if [] in each else each[0]
 
 
@@ -148,22 +181,53 @@ def _differences(wanted: Json, made: Json) -> list[str]:
     words = wanted.get("message_contains") or _error_words(wanted)
     if words and words not in (made["error"] or ""):
         wrong.append(f"error: {made['error']!r} does not say {words!r}")
-    if not words and made["error"]:
+    if not words and made["error"] and not wanted.get("error"):
         wrong.append(f"error: {made['error']!r}, where there is none")
     return wrong
 
 
 def _expected(wanted: Json) -> Json:
-    names = ("text", "reasoning", "tool_calls", "finish_reason", "model")
+    names = ["text", "reasoning", "tool_calls", "finish_reason"]
+    names += [name for name in _WHERE_TOLD if name in wanted]
     usage = wanted["usage"] or {}
     counts = {name: usage[name] for name in ("input_tokens", "output_tokens") if name in usage}
-    failed = bool(wanted.get("error"))
+    sources = wanted.get("source_urls") or []
+    failed = bool(wanted.get("error") or wanted.get("aborted"))
     return {name: wanted[name] for name in names} | {
         "usage": counts or None,
         "refusal": wanted.get("refusal", ""),
-        "source_urls": wanted.get("source_urls", []),
+        "source_urls": [url for url in sources if url],
+        **({"documents": sources.count(None)} if None in sources else {}),
+        "data_parts": wanted.get("data_parts") or [],
         "complete": wanted.get("complete", not failed),
     }
+
+
+def _from_google(wanted: Json, made: Json) -> Json:
+    """What Google's SDK makes of a stream, in the words of the other recordings.
+
+    It knows no ids of its own for calls and no end but a finish reason, repeats sources and
+    leaves some out, and shows errors as Python writes them.
+    """
+    usage, raw, error = wanted["usage"] or {}, wanted["finish_reason"], wanted.get("error")
+    counts = {name: count for name, count in usage.items() if count is not None}
+    if "tool_use_prompt_tokens" in counts:
+        counts["input_tokens"] += counts["tool_use_prompt_tokens"]
+    ids = [call["id"] for call in made["tool_calls"]]
+    calls = [
+        {"id": call["id"] or mine, "name": call["name"], "arguments": call["arguments"]}
+        for call, mine in zip_longest(wanted["tool_calls"], ids)
+        if call
+    ]
+    told = {"complete": bool(raw) and not error, **wanted, "usage": counts, "tool_calls": calls}
+    sources = wanted["source_urls"] if "source_urls" in wanted else made["source_urls"]
+    told["source_urls"] = list(dict.fromkeys(sources))
+    if error:
+        sent = literal_eval(error["message"].partition(". ")[2])
+        told["error"] = {"message": sent["error"]["message"]}
+    if raw is not None and raw == made["reason"]:  # not Google's word, but what it comes to
+        told["finish_reason"] = made["finish_reason"]
+    return told
 
 
 def _error_words(wanted: Json) -> str:
@@ -179,7 +243,13 @@ def _counts(told: Json, wire_format: str) -> dict[str, int]:
     """The tokens as the provider counts them, which the recordings say."""
     usage = told.get("usage") or {}
     words = {"inputTokens": "input_tokens", "outputTokens": "output_tokens"}
-    return {words[key]: usage[key] for key in words if key in usage}
+    counts = {words[key]: usage[key] for key in words if key in usage}
+    if wire_format.startswith("gemini") and "output_tokens" in counts:
+        counts["output_tokens"] -= usage.get("reasoningTokens", 0)  # which Google counts apart
+    if wire_format == "anthropic" and "input_tokens" in counts:  # which counts these apart
+        counts["input_tokens"] -= usage.get("cachedInputTokens", 0)
+        counts["input_tokens"] -= usage.get("cacheWriteTokens", 0)
+    return counts
 
 
 def _is_refusal(part: TextPart) -> bool:
@@ -187,16 +257,51 @@ def _is_refusal(part: TextPart) -> bool:
     return any(isinstance(each, dict) and each.get("refusal") for each in told.values())
 
 
-def _calls(chunks: list[Chunk]) -> list[Json]:
-    """The calls with their arguments as the exact text that came."""
+def _calls(chunks: list[Chunk], *, theirs: bool = False) -> list[Json]:
+    """The calls with their arguments as the exact text that came: of our tools, else of those
+    that the provider runs."""
     calls: dict[str, Json] = {}
     for chunk in chunks:
-        if isinstance(chunk, ToolInputStart):
+        if isinstance(chunk, ToolInputStart) and bool(chunk.provider_executed) == theirs:
             call = {"id": chunk.tool_call_id, "name": chunk.tool_name, "arguments": ""}
             calls[chunk.tool_call_id] = call
-        elif isinstance(chunk, ToolInputDelta):
+        elif isinstance(chunk, ToolInputDelta) and chunk.tool_call_id in calls:
             calls[chunk.tool_call_id]["arguments"] += chunk.input_text_delta
     return list(calls.values())
+
+
+def _ours(message: Message, chunks: list[Chunk], wire_format: str) -> list[Json]:
+    """The calls of our tools; OpenAI's SDK tells of those alone that were closed."""
+    if wire_format == "vercel-ui":
+        return _states(message)
+    closed = {chunk.tool_call_id for chunk in chunks if isinstance(chunk, ToolInputAvailable)}
+    calls = _calls(chunks)
+    return [call for call in calls if wire_format != "responses" or call["id"] in closed]
+
+
+def _sources(message: Message, wire_format: str) -> list[str]:
+    """The pages by address; in Responses the documents too, by their id."""
+    named: list[str] = []
+    for part in message.parts:
+        if isinstance(part, SourceUrlPart):
+            named.append(part.url)
+        elif isinstance(part, SourceDocumentPart) and wire_format == "responses":
+            named.append(part.source_id)
+    return named
+
+
+def _states(message: Message) -> list[Json]:
+    """The calls of a backend that runs them itself."""
+    return [
+        {
+            "id": part.tool_call_id,
+            "name": part.tool_name,
+            "arguments": json.dumps(part.input),
+            "state": part.state,
+        }
+        for part in message.parts
+        if isinstance(part, ToolPart)
+    ]
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -86,7 +88,7 @@ def test_a_provider_without_an_address_of_its_own_asks_for_one() -> None:
 @pytest.mark.parametrize(
     ("name", "variable", "value", "url"),
     [
-        ("openai", "OPENAI_BASE_URL", "http://gate:1/v1/", "http://gate:1/v1"),
+        ("openai-chat", "OPENAI_BASE_URL", "http://gate:1/v1/", "http://gate:1/v1"),
         ("groq", "GROQ_BASE_URL", "https://gate", "https://gate/openai/v1"),
         ("azure", "AZURE_OPENAI_ENDPOINT", "https://r.example/", "https://r.example/openai/v1"),
         ("databricks", "DATABRICKS_HOST", "w.example", "https://w.example/serving-endpoints"),
@@ -112,11 +114,29 @@ def test_a_query_stays_behind_the_path() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(ENDPOINTS) - {"azure", "cloudflare", "databricks"}))
 def test_every_listed_provider_makes_a_request(name: str) -> None:
-    request = get_model(f"{name}/m", api_key="sk-not-a-key").request([HELLO], {})
+    request = get_model(f"{name}/some-model", api_key="sk-not-a-key").request([HELLO], {})
+    path = ENDPOINTS[name].dialect.path.replace("{model}", "some-model")
     assert request.method == "POST"
-    assert request.url.endswith("/chat/completions")
-    assert request.body["model"] == "m"
-    assert request.body["messages"][-1] == {"role": "user", "content": "Hello"}
+    assert request.url.endswith(path)
+    assert "some-model" in (request.body.get("model"), *path.replace(":", "/").split("/"))
+    assert "Hello" in json.dumps(request.body)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("openai", "/responses"),
+        ("openai-responses", "/responses"),
+        ("openai-chat", "/chat/completions"),
+        ("xai", "/responses"),
+        ("xai-chat", "/chat/completions"),
+        ("azure", "/chat/completions"),
+        ("local", "/chat/completions"),
+    ],
+)
+def test_a_name_says_which_of_a_vendors_dialects_is_spoken(name: str, path: str) -> None:
+    request = get_model(f"{name}/m", base_url=ADDRESS, api_key="k").request([], {})
+    assert request.url == f"{ADDRESS}{path}"
 
 
 # -- keys, headers and clients --
@@ -265,12 +285,12 @@ def test_an_option_that_is_none_is_not_sent() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "fields"),
     [
-        ("openai/m", {"max_tokens": 5}, {"max_completion_tokens": 5}),
+        ("openai-chat/m", {"max_tokens": 5}, {"max_completion_tokens": 5}),
         ("azure/m", {"max_tokens": 5}, {"max_completion_tokens": 5}),
         ("cerebras/m", {"max_tokens": 5}, {"max_completion_tokens": 5}),
-        ("xai/m", {"max_tokens": 5}, {"max_tokens": 5}),
+        ("xai-chat/m", {"max_tokens": 5}, {"max_tokens": 5}),
         ("mistral/m", {"seed": 5}, {"random_seed": 5}),
-        ("openai/m", {"reasoning": "xhigh"}, {"reasoning_effort": "xhigh"}),
+        ("openai-chat/m", {"reasoning": "xhigh"}, {"reasoning_effort": "xhigh"}),
         ("openrouter/m", {"reasoning": "low"}, {"reasoning": {"effort": "low"}}),
         ("deepseek/m", {"reasoning": "none"}, {"thinking": {"type": "disabled"}}),
         ("deepseek/m", {"reasoning": "max"}, {"reasoning_effort": "max"}),
@@ -290,7 +310,7 @@ def test_an_option_is_sent_as_the_server_takes_it(
 def test_usage_is_asked_for_except_where_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABRICKS_HOST", "https://w.example")
     without_padding = {"include_usage": True, "include_obfuscation": False}
-    assert body("openai/m")["stream_options"] == without_padding
+    assert body("openai-chat/m")["stream_options"] == without_padding
     assert body("openrouter/m")["stream_options"] == {"include_usage": True}
     assert "stream_options" not in body("mistral/m")
     assert "stream_options" not in body("databricks/m")
@@ -315,6 +335,52 @@ def test_the_embedded_model_is_asked_so_that_it_does_not_wander() -> None:
     assert [each["role"] for each in sent("local/smollm2", own, HELLO)] == ["system", "user"]
 
 
+# -- tools and schemas --
+
+
+@dataclass(frozen=True)
+class Weather:
+    """The least that a tool is."""
+
+    parameters: dict[str, Any]
+    name: str = "weather"
+    description: str = "How is it?"
+
+
+CLOSED = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+OPEN = {"type": "object", "properties": {"city": {"type": "string"}}}
+
+
+def test_a_tool_that_can_be_kept_to_its_schema_says_so() -> None:
+    model = get_model("groq/m", api_key="k")
+    for choice, sent_choice in (
+        ("required", "required"),
+        ("weather", {"type": "function", "function": {"name": "weather"}}),
+    ):
+        tools = [Weather(CLOSED), Weather(OPEN)]
+        asked = model.request([HELLO], {"tool_choice": choice}, tools=tools).body
+        function = {"name": "weather", "description": "How is it?"}
+        assert asked["tools"] == [
+            {"type": "function", "function": {**function, "parameters": CLOSED, "strict": True}},
+            {"type": "function", "function": {**function, "parameters": OPEN}},
+        ]
+        assert asked["tool_choice"] == sent_choice
+
+
+@pytest.mark.parametrize(("schema", "strict"), [(CLOSED, True), (OPEN, False)])
+def test_an_answer_is_held_to_its_schema_as_far_as_that_goes(
+    schema: dict[str, Any], strict: bool
+) -> None:
+    asked = get_model("groq/m", api_key="k").request([HELLO], {}, schema=schema).body
+    told = {"name": "answer", "schema": schema, "strict": strict}
+    assert asked["response_format"] == {"type": "json_schema", "json_schema": told}
+
+
 # -- messages --
 
 
@@ -330,7 +396,7 @@ def test_files_are_sent_in_the_form_of_their_kind() -> None:
             FilePart("audio/mpeg", "data:audio/mpeg;base64,CCCC"),
         ),
     )
-    assert sent("openai/m", files) == [
+    assert sent("openai-chat/m", files) == [
         {
             "role": "user",
             "content": [
@@ -355,7 +421,7 @@ def test_a_file_that_only_has_an_address_is_refused() -> None:
         id="u", role="user", parts=(FilePart("application/pdf", "https://a.example/a.pdf"),)
     )
     with pytest.raises(MessageError, match=r"application/pdf.*https://a.example/a.pdf"):
-        sent("openai/m", page)
+        sent("openai-chat/m", page)
 
 
 def tool(state: Any, call_id: str = "call_1", **more: Any) -> ToolPart:
@@ -381,7 +447,7 @@ def test_calls_and_their_results_are_sent() -> None:
         function = {"name": "weather", "arguments": arguments}
         return {"id": call_id, "type": "function", "function": function}
 
-    assert sent("openai/m", HELLO, answer) == [
+    assert sent("openai-chat/m", HELLO, answer) == [
         {"role": "user", "content": "Hello"},
         {
             "role": "assistant",
@@ -398,14 +464,14 @@ def test_calls_and_their_results_are_sent() -> None:
 def test_a_call_that_was_not_allowed_says_so() -> None:
     approval = {"id": "1", "approved": False, "reason": "Not today."}
     denied = tool("output-denied", approval=approval)
-    messages = sent("openai/m", HELLO, Message(id="a", role="assistant", parts=(denied,)))
+    messages = sent("openai-chat/m", HELLO, Message(id="a", role="assistant", parts=(denied,)))
     assert messages[1]["content"] is None
     assert messages[2]["content"] == "Not today."
 
 
 def test_arguments_are_always_an_object() -> None:
     odd = ToolPart("f", "c", "output-available", [1, 2], output="3")
-    messages = sent("openai/m", HELLO, Message(id="a", role="assistant", parts=(odd,)))
+    messages = sent("openai-chat/m", HELLO, Message(id="a", role="assistant", parts=(odd,)))
     assert messages[1]["tool_calls"][0]["function"]["arguments"] == '{"input":[1,2]}'
 
 
@@ -436,7 +502,7 @@ def test_signed_reasoning_goes_back_to_where_it_came_from() -> None:
         {"type": "reasoning.text", "signature": "s"},
         {"type": "reasoning.encrypted", "data": "x"},
     ]
-    for name in ("openai/m", "vercel/m"):
+    for name in ("openai-chat/m", "vercel/m"):
         assert "reasoning_details" not in sent(name, HELLO, answer)[1]
 
 

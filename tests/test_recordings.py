@@ -132,7 +132,8 @@ def test_a_damaged_recording_never_raises_nor_breaks_the_order_of_chunks(case: C
     for _ in range(60):
         wire = damaged(case.wire[:60_000], chance)
         cut = chance.randrange(len(wire) + 1)
-        check_order(decode(decoder_for(case), wire[:cut], wire[cut:]))
+        chunks = decode(decoder_for(case), wire[:cut], wire[cut:])
+        check_order(chunks, calls_last=case.wire_format not in ("vercel-ui", "responses"))
 
 
 def decoder_for(case: Case) -> Decoder:
@@ -179,6 +180,8 @@ def state(thing: Any) -> Any:
         return b"".join(thing)  # an unfinished line, in the pieces it came in
     if isinstance(thing, list):
         return [state(each) for each in thing]
+    if isinstance(thing, dict):
+        return {key: state(value) for key, value in thing.items()}
     if hasattr(thing, "__dict__") and not isinstance(thing, type):
         return {key: state(value) for key, value in vars(thing).items()}
     return thing

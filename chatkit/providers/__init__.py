@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from chatkit.errors import (
     AuthError,
@@ -31,13 +31,13 @@ from chatkit.errors import (
 from chatkit.messages import Message, as_messages
 from chatkit.providers import options as known_options
 from chatkit.providers.dialect import JSON, Decoder, Prompt, ToolSpec, WireRequest
+from chatkit.providers.forced import ANSWER, AnswerDecoder, AnswerTool
 from chatkit.providers.refusals import refusal
-from chatkit.providers.table import ENDPOINTS, UNLISTED, Endpoint
+from chatkit.providers.table import BACKEND, ENDPOINTS, UNLISTED, Endpoint
 
-__all__ = ["ANSWER", "Decoder", "Model", "ToolSpec", "WireRequest", "get_model"]
+__all__ = ["Decoder", "Model", "ToolSpec", "WireRequest", "get_model"]
 
 DEFAULT = "local/smollm2"
-ANSWER = "answer"  # what an answer of a given schema is called
 _KEY_HEADERS = {"authorization", "api-key", "x-api-key", "x-goog-api-key"}
 _SECRET = re.compile("auth|key|token|secret|cookie", re.I)  # in the name of a header
 
@@ -53,14 +53,16 @@ class Model:
     headers: Mapping[str, str] = field(default_factory=dict)
     client: Any = None  # an httpx.AsyncClient, or one like it
     api_key: str | None = None
+    timeout: float | None = None  # seconds of silence after which an answer is given up
+    schemas: bool | None = None  # whether the server has structured output of its own
 
     def __repr__(self) -> str:
         return f"<Model {self.id} at {_host(self.base_url) or self.base_url}>"
 
     @property
     def id(self) -> str:
-        """Its name as people type it: `provider/name`."""
-        return f"{self.provider}/{self.name}"
+        """Its name as people type it: `provider/name`, or `ui+` and a backend's address."""
+        return f"{self.provider}{'+' if self.provider == 'ui' else '/'}{self.name}"
 
     @property
     def defaults(self) -> Mapping[str, Any]:
@@ -93,25 +95,26 @@ class Model:
         options: Mapping[str, Any],
         *,
         tools: Sequence[ToolSpec] = (),
-        tool_choice: str = "auto",
         schema: JSON | None = None,
         chat_id: str = "",
+        replaces: str = "",
     ) -> WireRequest:
         """The request for an answer to a conversation. Raises ConfigError or MessageError.
 
-        `tool_choice` is "auto", "none", "required" or a tool's name. With a JSON `schema` the
-        answer is JSON that fits it: as text, or as the input of a call to the tool ANSWER where
-        the server has no structured output of its own.
+        With a JSON `schema` the answer is JSON that fits it: by the server's own structured
+        output, else by a forced call.
         """
         self.check(options)
         given = {name: value for name, value in options.items() if value is not None}
         asked = {**self.defaults, **given}
-        system = asked.pop("system", None)
+        system, tool_choice = asked.pop("system", None), asked.pop("tool_choice", "auto")
         if system is not None and all(message.role != "system" for message in history):
             history = [*as_messages([{"role": "system", "content": system}]), *history]
-        if schema is not None and not self.endpoint.has_schemas:
-            tools = [*tools, _Answer(schema)]
-            tool_choice, schema = ("required" if tools[1:] else ANSWER), None
+        if tool_choice not in ("auto", "none", "required", *(tool.name for tool in tools)):
+            raise ConfigError(f"tool_choice is {tool_choice!r}, and no tool is called that")
+        if schema is not None and not self._has_schemas:
+            tools = [*tools, AnswerTool(schema)]
+            tool_choice, schema = "required", None  # some servers do not heed a tool's name
         prompt = Prompt(
             history=history,
             options=asked,
@@ -120,6 +123,7 @@ class Model:
             schema=schema,
             schema_name=ANSWER,
             chat_id=chat_id,
+            replaces=replaces,
         )
         dialect = self.endpoint.dialect
         quirks = (self._is_home and self.endpoint.at_home) or self.endpoint.quirks
@@ -131,9 +135,28 @@ class Model:
             body=dialect.body(self.name, prompt, quirks),
         )
 
-    def decoder(self) -> Decoder:
-        """What reads one stream of this model."""
-        return self.endpoint.dialect.decoder(self.provider, self._hide)
+    def resume_request(self, chat_id: str) -> WireRequest | None:
+        """What asks for the answer that the far side is writing in a chat; it has none where it
+        says 204. None for a model that keeps no chats."""
+        resume = self.endpoint.dialect.resume
+        path = resume(chat_id) if resume is not None else None
+        if path is None:
+            return None
+        headers = {name: told for name, told in self._headers().items() if name != "content-type"}
+        return WireRequest(
+            method="GET", url=_with_path(self.base_url, path), headers=headers, body={}
+        )
+
+    def decoder(self, *, wants_schema: bool = False) -> Decoder:
+        """What reads one stream of this model; `wants_schema`: of a request with a schema."""
+        decoder = self.endpoint.dialect.decoder(self.provider, self._hide)
+        is_forced = wants_schema and not self._has_schemas
+        return AnswerDecoder(decoder) if is_forced else decoder
+
+    @property
+    def frames_steps(self) -> bool:
+        """Whether its stream says itself where the steps of an answer begin and end."""
+        return self.endpoint.dialect.frames_steps
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """The error that an answer with this status is, in the provider's own words."""
@@ -141,6 +164,10 @@ class Model:
         return refusal(
             self.provider, status, lower, body, remedies=self._remedies(), hide=self._hide
         )
+
+    @property
+    def _has_schemas(self) -> bool:
+        return self.endpoint.has_schemas if self.schemas is None else self.schemas
 
     @property
     def _is_home(self) -> bool:
@@ -165,13 +192,13 @@ class Model:
                 headers[name] = os.environ[variable]
         own = {name.lower(): value for name, value in self.headers.items()}
         if key := self._key(is_needed=not own.keys() & _KEY_HEADERS):
-            named = self.endpoint.key_header
+            named = "authorization" if self._has_token else self.endpoint.key_header
             headers[named] = f"Bearer {key}" if named == "authorization" else key
         return headers | own
 
     def _key(self, *, is_needed: bool) -> str:
         """The key, asked for as late as possible: a variable may be set after the model."""
-        key = self.api_key or next(filter(None, map(os.environ.get, self.endpoint.keys)), "")
+        key = self.api_key or os.environ.get(self._key_variable, "")
         if not key and is_needed and self.endpoint.needs_key and self._is_home:
             keys = " or ".join(self.endpoint.keys)
             raise MissingKey(
@@ -179,6 +206,15 @@ class Model:
                 f' api_key= to get_model("{self.id}").'
             )
         return key.strip()
+
+    @property
+    def _key_variable(self) -> str:
+        """The environment variable that the key is in, empty where none of them is set."""
+        return next(filter(os.environ.get, self.endpoint.keys), "")
+
+    @property
+    def _has_token(self) -> bool:
+        return not self.api_key and self._key_variable in self.endpoint.tokens
 
     def _hide(self, text: str) -> str:
         """The text without the key, should a server repeat it."""
@@ -197,16 +233,29 @@ def get_model(
     api_key: str | None = None,
     headers: Mapping[str, str] | None = None,
     client: Any = None,
+    timeout: float | None = None,
+    schemas: bool | None = None,
 ) -> Model:
     """The model of that name, `"provider/name"`; without one `$CHATKIT_MODEL`, else the
-    embedded model.
+    embedded model. `"ui+https://host/api/chat"` is a backend of the AI SDK, at that address: it
+    is sent the whole conversation, or with the option `history="last"` the last message.
 
     `base_url` is another server of the same dialect, `client` an `httpx.AsyncClient` to use
-    instead of chatkit's own. Raises UnknownModel or ConfigError; nothing is sent.
+    instead of chatkit's own. After `timeout` seconds without a byte an answer is given up as
+    interrupted, 600 unless given. `schemas` says whether the server has structured output of its
+    own, else a forced tool call stands in; unless given, as chatkit knows of the provider.
+    Raises UnknownModel or ConfigError; nothing is sent.
     """
     model = name if isinstance(name, Model) else _named(name, base_url)
     _check_client(client)
-    changes: dict[str, Any] = {"api_key": api_key, "client": client}
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+        raise ConfigError(f"timeout is {timeout!r}; it is a number of seconds above 0")
+    changes: dict[str, Any] = {
+        "api_key": api_key,
+        "client": client,
+        "timeout": timeout,
+        "schemas": schemas,
+    }
     if headers is not None:
         changes["headers"] = {str(name): str(value) for name, value in headers.items()}
     if base_url is not None:
@@ -218,6 +267,8 @@ def _named(name: str | None, base_url: str | None) -> Model:
     if name is not None and not isinstance(name, str):
         raise UnknownModel(f"a model is a name or a Model, not a {type(name).__name__}")
     named = name or os.environ.get("CHATKIT_MODEL") or DEFAULT
+    if named[:3].lower() == "ui+":
+        return _backend(named[3:])
     provider, _, model = named.partition("/")
     provider = provider.lower()
     if not provider or not model:
@@ -229,6 +280,21 @@ def _named(name: str | None, base_url: str | None) -> Model:
     if endpoint is None:
         raise UnknownModel(_no_provider(provider, model))
     return Model(provider, model, _address(endpoint), endpoint)
+
+
+def _backend(url: str) -> Model:
+    """The AI SDK backend at an address. That is its name too, which a chat is stored with."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UnknownModel(
+            f"{url!r:.80} is no address of a backend: write 'ui+https://host/api/chat'"
+        )
+    if "@" in parts.netloc or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query)):
+        raise ConfigError(
+            f"the address of {parts.hostname} would be stored with what may be a key in it: pass"
+            " that as api_key=, in headers=, or in base_url=, the address to use in its place"
+        )
+    return Model("ui", url, url, BACKEND)
 
 
 def _no_provider(provider: str, model: str) -> str:
@@ -268,17 +334,10 @@ def _with_path(base_url: str, path: str) -> str:
     """The path after the base, before its query if it has one, as Azure's older addresses do."""
     base, _, own = base_url.partition("?")
     path, _, asked = path.partition("?")
+    if path.startswith("/v1/"):  # some write the version with the address, and some do not
+        base = base.rstrip("/").removesuffix("/v1")
     query = "&".join(filter(None, (asked, own)))
-    return f"{base.rstrip('/')}{path}" + (f"?{query}" if query else "")
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The tool that stands in for structured output where a server has none."""
-
-    parameters: JSON
-    name: str = ANSWER
-    description: str = "Give the final answer. Call this once, with the whole answer."
+    return f"{base.rstrip('/') if path else base}{path}" + (f"?{query}" if query else "")
 
 
 def _host(url: str) -> str:

@@ -38,6 +38,7 @@ class Prompt:
     tool_choice: str = "auto"  # "auto", "none", "required", or the name of a tool
     schema: JSON | None = None  # the JSON schema that the answer is to fit
     schema_name: str = "answer"
+    replaces: str = ""  # the id of an answer that this one takes the place of
     chat_id: str = ""  # of the conversation, where the far side keeps conversations too
 
     @cached_property
@@ -53,14 +54,19 @@ class WireRequest:
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    body: JSON
+    body: JSON  # an empty one is not sent
 
 
 class Decoder(Protocol):
     """One stream of bytes as it becomes chunks. It never raises."""
 
-    finished: bool  # the terminal mark was seen and `Finish` was given
-    error: ProviderError | None  # the error inside the stream, after which nothing comes
+    @property
+    def finished(self) -> bool:
+        """Whether the terminal mark was seen and `Finish` was given."""
+
+    @property
+    def error(self) -> ProviderError | None:
+        """The error inside the stream, after which nothing comes."""
 
     def feed(self, data: bytes) -> list[Chunk]:
         """The chunks that these bytes of the body, cut anywhere, complete."""
@@ -79,3 +85,6 @@ class Dialect:
     decoder: Callable[[str, Hide], Decoder]
     headers: Mapping[str, str] = field(default_factory=dict)
     lacks: frozenset[str] = frozenset()  # options of `options` that it has no word for
+    frames_steps: bool = False  # the stream itself says where each step begins and ends
+    # chat id -> the path of an answer that is still being written, where the far side keeps one
+    resume: Callable[[str], str | None] | None = None

@@ -19,6 +19,16 @@ def loads(data: bytes | str) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
+def json_object(data: bytes) -> dict[str, Any] | None:
+    """The JSON object of these bytes, be it alone in an array as Google's errors are."""
+    try:
+        value = loads(data)
+    except ValueError:
+        return None
+    value = value[0] if isinstance(value, list) and value else value
+    return value if isinstance(value, dict) else None
+
+
 def whole(value: Any) -> Any:
     """The value with every half of a character joined or replaced."""
     text = json.dumps(value, ensure_ascii=False)

@@ -10,6 +10,7 @@ from typing import Any
 from chatkit.errors import ConfigError, UnknownOption
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_OWN = {"history": "ui"}  # options that one provider alone takes
 
 
 def check(provider: str, options: Mapping[str, Any], lacks: Set[str] = frozenset()) -> None:
@@ -17,6 +18,7 @@ def check(provider: str, options: Mapping[str, Any], lacks: Set[str] = frozenset
 
     `lacks` are the options that this provider's dialect has no word for.
     """
+    lacks = lacks | {name for name, owner in _OWN.items() if owner != provider}
     for name, value in options.items():
         if name not in _TAKEN or (name in lacks and value is not None):
             raise UnknownOption(_unknown(provider, name, lacks))
@@ -53,8 +55,16 @@ def _is_stop(value: Any) -> bool:
     return isinstance(value, Sequence) and all(isinstance(each, str) for each in value)
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
 def _is_effort(value: Any) -> bool:
     return value in EFFORTS
+
+
+def _is_history(value: Any) -> bool:
+    return value in ("all", "last")
 
 
 def _is_json_object(value: Any) -> bool:
@@ -71,8 +81,10 @@ _TAKEN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_tokens": (_is_count, "a number of tokens, 1 or more"),
     "stop": (_is_stop, "a text or a list of texts"),
     "seed": (_is_int, "a whole number"),
+    "tool_choice": (_is_name, '"auto", "none", "required" or the name of a tool'),
     "presence_penalty": (_is_number, "a number"),
     "frequency_penalty": (_is_number, "a number"),
     "reasoning": (_is_effort, f"one of {', '.join(EFFORTS)}"),
+    "history": (_is_history, '"all" or "last", what is sent of the conversation'),
     "extra": (_is_json_object, "a dict of what this provider alone knows, as JSON"),
 }

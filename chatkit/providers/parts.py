@@ -67,6 +67,12 @@ class Parts:
             self._chunks.append(c.TextEnd(self._id, provider_metadata))
         self.kind = None
 
+    def leave(self) -> str:
+        """Leave what is open as it is, for its end to come later; its id."""
+        self._flush()
+        self.kind, self._half = None, ""
+        return self._id
+
     def abandon(self) -> None:
         """Leave what is open without its end: the stream failed."""
         self.kind = None

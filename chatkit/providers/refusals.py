@@ -55,9 +55,10 @@ def refusal(
     message, code = words(told)
     kind = _kind(status, message, code)
     retry_after = _retry_after(headers, told, message)
-    verb = "failed" if status >= 500 else "refused"
-    sentences = [f"{who} {verb} ({status}): {message or 'it gave no reason'}"]
-    if 300 <= status < 400:
+    sentences = [f"{who} {_verb(status)} ({status}): {message or 'it gave no reason'}"]
+    if status < 300:
+        sentences.append("Is base_url right, or does a proxy or a login stand in between?")
+    elif status < 400:
         sentences = [_redirected(who, status, headers.get("location", ""))]
     if retry_after and not _SOON.search(message):
         sentences.append(f"It says to try again in {in_words(retry_after)}.")
@@ -70,6 +71,12 @@ def refusal(
         retry_after=retry_after,
         retryable=_is_retryable(status, headers, code),
     )
+
+
+def _verb(status: int) -> str:
+    if status < 300:
+        return "sent a page, not an answer"
+    return "failed" if status >= 500 else "refused"
 
 
 def _redirected(who: str, status: int, location: str) -> str:
@@ -119,7 +126,7 @@ def _parsed(body: bytes) -> Any:
 
 def _unmarked(text: str) -> str:
     """The words of a proxy's page."""
-    if not re.match(r"<(!doctype|html|head|\?xml)", text, re.I):
+    if not re.match(r"<[!?a-z]", text, re.I):
         return text
     text = re.sub(r"(?is)<(script|style).*?</\1>|<!--.*?-->", " ", text)
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
@@ -194,8 +201,9 @@ def _retry_after(headers: Mapping[str, str], told: Any, message: str) -> float |
         return milliseconds / 1000
     header = headers.get("retry-after", "")
     seconds = _number(header)
-    if seconds is None and header:
-        seconds = _until(header, headers.get("date", ""))
+    if seconds is None and (end := http_date(header)):
+        now = http_date(headers.get("date", "")) or time.time()  # by the server's own clock
+        seconds = max(0.0, end - now)
     if seconds is None:
         seconds = _google_delay(told)
     if seconds is None and (soon := _SOON.search(message)):
@@ -212,19 +220,14 @@ def _number(text: str | None) -> float | None:
     return number if 0 <= number < math.inf else None
 
 
-def _until(date: str, now: str) -> float | None:
-    """Seconds to an HTTP date, by the server's own clock if it told the time."""
+def http_date(text: str) -> float | None:
+    """The Unix time of an HTTP date, None where it is none."""
     from email.utils import parsedate_to_datetime  # slow to import and seldom needed
 
     try:
-        end = parsedate_to_datetime(date).timestamp()
+        return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):
         return None
-    try:
-        start = parsedate_to_datetime(now).timestamp()
-    except (ValueError, OverflowError):
-        start = time.time()
-    return max(0.0, end - start)
 
 
 def _google_delay(told: Any) -> float | None:

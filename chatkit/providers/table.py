@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from chatkit.providers.anthropic import ANTHROPIC
+from chatkit.providers.anthropic import Quirks as AnthropicQuirks
 from chatkit.providers.chat import CHAT, Quirks
 from chatkit.providers.dialect import JSON, Dialect
+from chatkit.providers.gemini import GEMINI
+from chatkit.providers.gemini import Quirks as GeminiQuirks
+from chatkit.providers.interactions import INTERACTIONS
+from chatkit.providers.interactions import Quirks as InteractionsQuirks
+from chatkit.providers.responses import RESPONSES
+from chatkit.providers.responses import Quirks as ResponsesQuirks
+from chatkit.providers.ui import UI
 
 _PLAIN = Quirks()
 
@@ -22,6 +31,7 @@ class Endpoint:
     keys: tuple[str, ...] = ()  # environment variables of the key; the first that is set
     needs_key: bool = True
     key_header: str = "authorization"
+    tokens: tuple[str, ...] = ()  # those of `keys` that go as Bearer tokens whatever the header
     header_variables: Mapping[str, str] = field(default_factory=dict)
     dialect: Dialect = CHAT
     quirks: Any = _PLAIN  # of the dialect's own kind
@@ -59,17 +69,55 @@ _OPENAI_ENDPOINT = Endpoint(
     },
     at_home=_OPENAI,
 )
+_GEMINI_ENDPOINT = Endpoint(
+    base_url="https://generativelanguage.googleapis.com",
+    variable="GOOGLE_GEMINI_BASE_URL",
+    keys=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    key_header="x-goog-api-key",
+    dialect=GEMINI,
+    quirks=GeminiQuirks(),
+)
+
+
+def _openai(provider: str) -> Endpoint:
+    """OpenAI over Responses; nothing is stored there, so reasoning comes here, encrypted."""
+    at_home = ResponsesQuirks(
+        takes_back=provider,
+        system_role="developer",
+        fields={"store": False, "stream_options": {"include_obfuscation": False}},
+        encrypts_except=r"gpt-[34]|chatgpt-|gpt-5-chat|ft:gpt-[34]|computer-use",
+        summary="auto",
+    )
+    quirks = ResponsesQuirks(takes_back=provider)
+    return replace(_OPENAI_ENDPOINT, dialect=RESPONSES, quirks=quirks, at_home=at_home)
+
+
+_XAI_ENDPOINT = Endpoint(base_url="https://api.x.ai/v1", keys=("XAI_API_KEY",))
 _THINKING = Quirks(reasoning=_switched, reasoning_field="reasoning_content")
 
 ENDPOINTS: Mapping[str, Endpoint] = {
-    "openai": _OPENAI_ENDPOINT,
+    "openai": _openai("openai"),
+    "openai-responses": _openai("openai-responses"),
     "openai-chat": _OPENAI_ENDPOINT,
+    "anthropic": Endpoint(
+        base_url="https://api.anthropic.com",
+        variable="ANTHROPIC_BASE_URL",
+        keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+        key_header="x-api-key",
+        tokens=("ANTHROPIC_AUTH_TOKEN",),
+        dialect=ANTHROPIC,
+        quirks=AnthropicQuirks(),
+    ),
     "azure": Endpoint(
         variable="AZURE_OPENAI_ENDPOINT",
         path="/openai/v1",
         keys=("AZURE_OPENAI_API_KEY",),
         key_header="api-key",
         quirks=Quirks(names={"max_tokens": "max_completion_tokens"}),
+    ),
+    "gemini": _GEMINI_ENDPOINT,
+    "gemini-interactions": replace(
+        _GEMINI_ENDPOINT, dialect=INTERACTIONS, quirks=InteractionsQuirks()
     ),
     "groq": Endpoint(
         base_url="https://api.groq.com/openai/v1",
@@ -87,9 +135,22 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         ),
     ),
     "deepseek": Endpoint(
-        base_url="https://api.deepseek.com", keys=("DEEPSEEK_API_KEY",), quirks=_THINKING
+        base_url="https://api.deepseek.com",
+        keys=("DEEPSEEK_API_KEY",),
+        quirks=_THINKING,
+        has_schemas=False,
     ),
-    "xai": Endpoint(base_url="https://api.x.ai/v1", keys=("XAI_API_KEY",)),
+    "xai": replace(  # it calls its Chat Completions deprecated
+        _XAI_ENDPOINT,
+        dialect=RESPONSES,
+        quirks=ResponsesQuirks(takes_back="xai"),
+        at_home=ResponsesQuirks(
+            takes_back="xai",
+            fields={"store": False},
+            encrypts_except=r".*non-reasoning|grok-[23]",
+        ),
+    ),
+    "xai-chat": _XAI_ENDPOINT,
     "together": Endpoint(
         base_url="https://api.together.xyz/v1",
         variable="TOGETHER_BASE_URL",
@@ -152,6 +213,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "local": Endpoint(
         base_url="local:",  # the transport starts it and knows its address
         needs_key=False,
+        quirks=Quirks(calls_of_itself=False),  # its server would take its talk for half a call
         # it is small: without these it wanders, and above 0 it speaks in tongues
         defaults={
             "system": "You are a helpful assistant.",
@@ -162,3 +224,4 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 }
 
 UNLISTED = Endpoint(needs_key=False)  # any compatible server whose address is given
+BACKEND = Endpoint(needs_key=False, dialect=UI)  # any of the AI SDK, whose address is its name

@@ -15,6 +15,7 @@ import msgspec
 
 from chatkit.errors import MessageError
 from chatkit.providers.dialect import JSON, Prompt, ToolSpec
+from chatkit.providers.strict import is_strict
 
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
@@ -37,6 +38,7 @@ class Quirks:
     reasoning_field: str | None = None  # where it wants its reasoning back beside tool calls
     details_of: str | None = None  # whose signed and encrypted reasoning it takes back
     call_id_length: int | None = None  # it refuses the call ids of others
+    calls_of_itself: bool = True  # else it is told of tools only where it has to call one
 
 
 def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
@@ -50,7 +52,7 @@ def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
             asked.update(quirks.reasoning(value))
         elif option != "extra":
             asked[quirks.names.get(option, option)] = value
-    if prompt.tools:
+    if prompt.tools and (quirks.calls_of_itself or prompt.tool_choice != "auto"):
         asked["tools"] = [_tool(tool) for tool in prompt.tools]
         asked["tool_choice"] = _choice(prompt.tool_choice)
     if prompt.schema is not None:
@@ -60,11 +62,13 @@ def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
 
 
 def _tool(tool: ToolSpec) -> JSON:
-    told = {
+    told: JSON = {
         "name": tool.name,
         "description": tool.description,
         "parameters": tool.parameters,
     }
+    if is_strict(tool.parameters):
+        told["strict"] = True  # unsaid, it is false here
     return {"type": "function", "function": told}
 
 
@@ -75,7 +79,8 @@ def _choice(choice: str) -> str | JSON:
 
 
 def _format(schema: JSON, name: str) -> JSON:
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
+    told = {"name": name, "schema": schema, "strict": is_strict(schema)}
+    return {"type": "json_schema", "json_schema": told}
 
 
 def _messages(messages: list[JSON], quirks: Quirks) -> Iterator[JSON]:

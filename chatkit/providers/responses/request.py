@@ -1,0 +1,249 @@
+"""Responses, outgoing: messages and options -> the JSON of a request.
+
+The system prompt is an item of the input and not `instructions`: so it stays where it stands in
+the conversation, and servers that refuse `instructions`, as xAI's does, take it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from chatkit.errors import MessageError
+from chatkit.providers.dialect import JSON, Prompt, ToolSpec
+from chatkit.providers.strict import is_strict
+
+_NAMES = {"max_tokens": "max_output_tokens"}
+_RESULT = "tool-result"
+_LONGEST_ID = 64  # characters of a call id; longer ones, as some servers make, are refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """What one server of the dialect wants otherwise than the rest."""
+
+    takes_back: str = ""  # the provider whose items it takes back: ids, encrypted reasoning, phase
+    system_role: str = "system"
+    fields: Mapping[str, Any] = field(default_factory=dict)  # what every request says
+    # It encrypts reasoning, to be kept here; models that match this pattern refuse to be asked.
+    encrypts_except: str | None = None
+    summary: str | None = None  # of its reasoning, where it shows one only when it is asked to
+
+
+def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
+    """The request for an answer of `model`. Raises MessageError."""
+    asked: JSON = {"model": model, "stream": True, **quirks.fields}
+    if quirks.encrypts_except and not re.match(quirks.encrypts_except, model):
+        asked["include"] = ["reasoning.encrypted_content"]
+    for option, value in prompt.options.items():
+        if option == "reasoning":
+            asked["reasoning"] = _reasoning(value, quirks)
+        elif option != "extra":
+            asked[_NAMES.get(option, option)] = value
+    if prompt.tools:
+        asked["tools"] = [_tool(tool) for tool in prompt.tools]
+        asked["tool_choice"] = _choice(prompt.tool_choice)
+    if prompt.schema is not None:
+        asked["text"] = {"format": _format(prompt.schema, prompt.schema_name)}
+    _add(asked, prompt.options.get("extra") or {})
+    asked["input"] = list(_input(prompt.messages, quirks, is_stored=asked.get("store", True)))
+    return asked
+
+
+def _reasoning(effort: str, quirks: Quirks) -> JSON:
+    summary = {"summary": quirks.summary} if quirks.summary and effort != "none" else {}
+    return {"effort": effort, **summary}
+
+
+def _tool(tool: ToolSpec) -> JSON:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "strict": is_strict(tool.parameters),  # unsaid, it is true here
+    }
+
+
+def _choice(choice: str) -> str | JSON:
+    if choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "name": choice}
+
+
+def _format(schema: JSON, name: str) -> JSON:
+    return {"type": "json_schema", "name": name, "schema": schema, "strict": is_strict(schema)}
+
+
+def _add(asked: JSON, extra: JSON) -> None:
+    """What the user adds: tools beside the tools, a verbosity beside the format of the text."""
+    for name, value in extra.items():
+        known = asked.get(name)
+        if isinstance(known, dict) and isinstance(value, dict):
+            value = {**known, **value}
+        elif isinstance(known, list) and isinstance(value, list):
+            value = known + value
+        asked[name] = value
+
+
+# -- messages --
+
+
+def _input(messages: list[JSON], quirks: Quirks, *, is_stored: bool) -> Iterator[JSON]:
+    for message in messages:
+        content: list[JSON] = message["content"]
+        match message["role"]:
+            case "tool":
+                yield from (_result(part, quirks) for part in content)
+            case "assistant":
+                yield from _paired(_answer(content, quirks), is_stored=is_stored)
+            case "system":
+                text = "\n\n".join(part["text"] for part in content)
+                yield {"role": quirks.system_role, "content": text}
+            case role:
+                yield {"role": role, "content": [_content(part) for part in content]}
+
+
+def _content(part: JSON) -> JSON:
+    if part["type"] == "text":
+        return {"type": "input_text", "text": part["text"]}
+    kind, address = str(part["mediaType"]), str(part["data"])
+    if kind.startswith("image/"):
+        return {"type": "input_image", "image_url": address}
+    if kind.startswith(("audio/", "video/")):
+        raise MessageError(
+            f"the Responses API takes no {kind} file; ask a model that does, over openai-chat/"
+            " or gemini/"
+        )
+    if not address.startswith("data:"):
+        return {"type": "input_file", "file_url": address}
+    filename = part.get("filename") or "file"
+    return {"type": "input_file", "filename": filename, "file_data": address}
+
+
+def _result(part: JSON, quirks: Quirks) -> JSON:
+    is_custom = _kept(part, quirks).get("type") == "custom_tool_call"
+    return {
+        "type": "custom_tool_call_output" if is_custom else "function_call_output",
+        "call_id": _call_id(part),
+        "output": _output(part["output"]),
+    }
+
+
+def _output(output: JSON) -> str:
+    match output["type"]:
+        case "text" | "error-text":
+            return str(output["value"])
+        case "execution-denied":
+            return output.get("reason") or "The user did not allow this call."
+    return _json(output["value"])
+
+
+# -- an earlier answer --
+
+
+def _answer(parts: list[JSON], quirks: Quirks) -> list[JSON]:
+    """Its items again, in their order; of another provider's only what any model can read."""
+    outputs = {part["toolCallId"]: part["output"] for part in parts if part["type"] == _RESULT}
+    answer: list[JSON] = []
+    for part in parts:
+        item = _item(part, outputs, quirks)
+        if item and answer and _is_same_message(item, answer[-1]):
+            answer[-1]["content"] += item["content"]
+        elif item:
+            answer.append(item)
+    return answer
+
+
+def _item(part: JSON, outputs: Mapping[str, JSON], quirks: Quirks) -> JSON | None:
+    kept = _kept(part, quirks)
+    match part["type"]:
+        case "text":
+            return _message(part, kept, quirks)
+        case "reasoning":
+            return kept
+        case "file":
+            return _picture(part, kept)
+        case "tool-call" if part.get("providerExecuted"):
+            return _hosted(part, outputs.get(part["toolCallId"], {}), kept)
+        case "tool-call":
+            return _call(part, kept)
+    return None
+
+
+def _kept(part: JSON, quirks: Quirks) -> JSON:
+    """What was kept of the item that this part is of, if it came from this provider."""
+    item = _own(part, quirks).get("item")
+    return item if isinstance(item, dict) else {}
+
+
+def _own(part: JSON, quirks: Quirks) -> JSON:
+    own = part.get("providerOptions", {}).get(quirks.takes_back)
+    return own if isinstance(own, dict) else {}
+
+
+def _message(part: JSON, kept: JSON, quirks: Quirks) -> JSON:
+    text = part["text"]
+    if _own(part, quirks).get("refusal"):
+        said: JSON = {"type": "refusal", "refusal": text}
+    else:
+        said = {"type": "output_text", "text": text, "annotations": []}
+    whole = {**kept, "status": "completed"} if kept else {"role": "assistant"}
+    return {**whole, "content": [said]}
+
+
+def _is_same_message(item: JSON, before: JSON) -> bool:
+    both = (item, before)
+    return all("content" in each and "role" in each for each in both) and (
+        item.get("id") == before.get("id")
+    )
+
+
+def _call(part: JSON, kept: JSON) -> JSON:
+    named = {"call_id": _call_id(part), "name": part["toolName"]}
+    given = part["input"]
+    if kept.get("type") == "custom_tool_call":
+        return {**kept, **named, "input": given}
+    arguments = given if isinstance(given, dict) else {"input": given}  # they must be an object
+    return {**kept, "type": "function_call", **named, "arguments": _json(arguments)}
+
+
+def _hosted(part: JSON, output: JSON, kept: JSON) -> JSON | None:
+    """A call that the provider ran itself; nobody else knows what to make of it."""
+    given, found = part["input"], output.get("value")
+    if not kept or not isinstance(given, dict):
+        return None
+    return {**kept, **given, **(found if isinstance(found, dict) else {})}
+
+
+def _picture(part: JSON, kept: JSON) -> JSON | None:
+    head, _, data = str(part["data"]).partition(",")
+    return {**kept, "result": data} if kept and head.startswith("data:") else None
+
+
+def _paired(answer: list[JSON], *, is_stored: bool) -> Iterator[JSON]:
+    """The items but for reasoning that would be refused: with nothing after it, or with nothing
+    in it but an id where the server stores nothing."""
+    held: list[JSON] = []
+    for item in answer:
+        if item.get("type") != "reasoning":
+            yield from [*held, item]
+            held = []
+        elif is_stored or item.get("encrypted_content") or item.get("content"):
+            held.append(item)
+
+
+def _call_id(part: JSON) -> str:
+    call_id: str = part["toolCallId"]
+    if len(call_id) <= _LONGEST_ID:
+        return call_id
+    return hashlib.sha256(call_id.encode()).hexdigest()[:_LONGEST_ID]
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
