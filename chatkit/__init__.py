@@ -26,6 +26,7 @@ from chatkit.errors import (
     NotFound,
     ProviderError,
     RateLimited,
+    SchemaMismatch,
     ServerError,
     StoreError,
     StreamCut,
@@ -54,6 +55,7 @@ from chatkit.producer import FinishEvent
 from chatkit.providers import get_model
 from chatkit.replies import Reply, stream_text
 from chatkit.stores import open_store
+from chatkit.tools import tool
 
 __all__ = [
     "AuthError",
@@ -78,6 +80,7 @@ __all__ = [
     "ReasoningFilePart",
     "ReasoningPart",
     "Reply",
+    "SchemaMismatch",
     "ServerError",
     "SourceDocumentPart",
     "SourceUrlPart",
@@ -97,6 +100,7 @@ __all__ = [
     "get_model",
     "open_store",
     "stream_text",
+    "tool",
 ]
 
 if "IPython" in sys.modules:  # a kernel or console runs: replies can show themselves

@@ -34,7 +34,13 @@ ENDED: frozenset[Status] = frozenset(("complete", "stopped", "interrupted", "err
 
 # gc=False: a message is a value and never part of a cycle, and thousands of them are loaded
 class _Part(
-    msgspec.Struct, frozen=True, tag_field="type", rename="camel", omit_defaults=True, gc=False
+    msgspec.Struct,
+    frozen=True,
+    tag_field="type",
+    rename="camel",
+    omit_defaults=True,
+    repr_omit_defaults=True,
+    gc=False,
 ):
     pass
 
@@ -112,7 +118,9 @@ class StepPart(_Part, frozen=True, tag="step-start"):
     """Where a step (one request to the model) begins."""
 
 
-class ToolPart(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class ToolPart(
+    msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, repr_omit_defaults=True
+):
     """A tool call with its input and, once there is one, its output or error."""
 
     tool_name: str
@@ -161,16 +169,19 @@ _Tagged = (
 Part = _Tagged | ToolPart | DataPart | UnknownPart
 
 
-class Usage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Usage(
+    msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, repr_omit_defaults=True
+):
     """Tokens, as the provider counts them; None is unknown, not zero.
 
-    Input includes what was read from a cache, output includes reasoning.
+    Input includes what was read from a cache and written to it, output includes reasoning.
     """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
     def __add__(self, other: Usage) -> Usage:
         pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
@@ -182,7 +193,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `metadata` holds what is known of how it came about, under these keys where known: `model`,
     `provider`, `usage`, `cost` (US dollars), `finishReason`, `rawFinishReason`, `seconds`,
-    `error` (`{"type", "message", "status"}`).
+    `error` (`{"type", "message"}`, and `status` or `text` where there is one).
     """
 
     id: str

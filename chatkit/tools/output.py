@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from chatkit.messages import mended
-from chatkit.tables import as_csv
+from chatkit.files.tables import as_csv
 
 LIMIT = 100_000  # characters of an output
 
