@@ -33,16 +33,18 @@ def call_line(part: ToolPart) -> str:
 
 def call_inside(part: ToolPart) -> str:
     """A call with its whole input and output, as Markdown."""
-    said = []
     given = part.input if part.input is not UNSET else part.raw_input
-    if given is not UNSET:
-        said.append(fenced(_json(given), "json"))
+    asked = "" if given is UNSET else f"Asked with:\n\n{fenced(_json(given), 'json')}"
+    return "\n\n".join(filter(None, (asked, _gave(part)))) or "Nothing is known of it yet."
+
+
+def _gave(part: ToolPart) -> str:
     if part.state == "output-error":
-        said.append(fenced(part.error_text or "It failed."))
-    elif part.output is not UNSET:
-        output = part.output
-        said.append(fenced(output) if isinstance(output, str) else fenced(_json(output), "json"))
-    return "\n\n".join(said) or "Without arguments."
+        return f"Failed:\n\n{fenced(part.error_text or 'No reason was given.')}"
+    if part.output is UNSET:
+        return ""
+    text = part.output if isinstance(part.output, str) else _json(part.output)
+    return f"Gave:\n\n{fenced(text, '' if isinstance(part.output, str) else 'json')}"
 
 
 def question(part: ToolPart) -> str:

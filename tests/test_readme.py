@@ -1,0 +1,45 @@
+"""What the README says that would rot: its table of providers and its map of the modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import chatkit
+from chatkit.providers.anthropic import ANTHROPIC
+from chatkit.providers.chat import CHAT
+from chatkit.providers.gemini import GEMINI
+from chatkit.providers.interactions import INTERACTIONS
+from chatkit.providers.responses import RESPONSES
+from chatkit.providers.table import ENDPOINTS, Endpoint
+
+README = (Path(chatkit.__file__).parents[1] / "README.md").read_text()
+DIALECTS = {
+    CHAT.path: "Chat Completions",
+    RESPONSES.path: "Responses",
+    ANTHROPIC.path: "Messages",
+    GEMINI.path: "generateContent",
+    INTERACTIONS.path: "Interactions",
+}
+
+
+def row(name: str, endpoint: Endpoint) -> str:
+    """A provider's row of the table."""
+    keys = " or ".join(f"`{key}`" for key in endpoint.keys) or "–"
+    address = endpoint.base_url or "yours: pass `base_url=`"
+    if name == "local":
+        address = "on this machine, started when needed"
+    return f"| `{name}/…` | {DIALECTS[endpoint.dialect.path]} | {address} | {keys} |"
+
+
+def test_the_readme_lists_every_provider() -> None:
+    rows = [line for line in README.splitlines() if line.startswith("| `") and "/…` |" in line]
+    assert rows == [row(name, endpoint) for name, endpoint in ENDPOINTS.items()]
+
+
+def test_the_readme_maps_every_module() -> None:
+    root = Path(chatkit.__file__).parent
+    names = {file.name for file in root.glob("*.py")} | {
+        f"{file.parent.name}/" for file in root.glob("*/__init__.py")
+    }
+    told = {line.split()[0] for line in README.split("chatkit/\n")[1].split("```")[0].splitlines()}
+    assert told == names - {"__init__.py"}
