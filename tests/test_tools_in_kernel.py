@@ -11,7 +11,7 @@ import pytest
 
 from tests.kernels import Cell, Kernel
 from tests.servers import Provider
-from tests.test_steps import call
+from tests.test_steps import call, until
 
 pytestmark = pytest.mark.kernel
 
@@ -23,7 +23,11 @@ ran = []
 model = get_model('openai-chat/test', base_url={url!r}, api_key='x')
 chat = Chat('trip', model=model, tools=[{names}])
 """
-TABLE = "def look(column: str):\n    ran.append(threading.current_thread().name)\n    return table[column]\n"
+TABLE = """
+def look(column: str):
+    ran.append(threading.current_thread().name)
+    return table[column]
+"""
 
 
 @pytest.fixture
@@ -104,7 +108,8 @@ def test_in_a_headless_run_a_guarded_tool_is_refused(kernel: Kernel, provider: P
 SLOW = """
 {mark}
 def book():
-    open('booked', 'a').write('x')
+    with open('booked', 'a') as file:
+        file.write('x')
     time.sleep({seconds})
     return 'booked'
 """
@@ -117,7 +122,7 @@ def test_a_call_whose_kernel_was_killed_is_closed_or_run_again_only_if_it_may_be
     opened(kernel, provider, SLOW.format(mark=mark, seconds=60), "book")
     asks_for(provider, call("book"), then="So it is.")
     kernel.run("chat.send('Book it.')", cell_id="ask")
-    until_booked(kernel, tmp_path)
+    until_booked(tmp_path)
     kernel.kill()
     opened(kernel, provider, SLOW.format(mark=mark, seconds=0), "book")
     cell = kernel.run("chat.send('Book it.').wait();", cell_id="ask")
@@ -128,6 +133,22 @@ def test_a_call_whose_kernel_was_killed_is_closed_or_run_again_only_if_it_may_be
     assert told == ("booked" if runs == 2 else told)
     assert runs == 2 or "was not run again" in told
     assert value(kernel, "len(chat.messages)") == "2"
+
+
+def test_a_function_that_kills_its_kernel_at_once_is_known_to_have_begun(
+    kernel: Kernel, provider: Provider, tmp_path: Path
+) -> None:
+    fatal = SLOW.replace("time.sleep({seconds})", "import os; os.kill(os.getpid(), 9)")
+    opened(kernel, provider, fatal.format(mark=""), "book")
+    asks_for(provider, call("book"), then="So it is.")
+    kernel.start("chat.send('Book it.')", cell_id="ask")
+    until_booked(tmp_path)
+    kernel.kill()
+    opened(kernel, provider, fatal.format(mark=""), "book")
+    cell = kernel.run("chat.send('Book it.').wait();", cell_id="ask")
+    shows(kernel, cell, "So it is.")
+    assert (tmp_path / "booked").read_text() == "x"
+    assert "was not run again" in provider.requests[1].body["messages"][-1]["content"]
 
 
 def test_a_call_that_waited_for_leave_when_its_kernel_was_killed_asks_again(
@@ -149,7 +170,5 @@ def test_a_call_that_waited_for_leave_when_its_kernel_was_killed_asks_again(
     assert len(provider.requests) == 2
 
 
-def until_booked(kernel: Kernel, directory: Path) -> None:
-    kernel.until(
-        lambda: (directory / "booked").exists() and bool((directory / "booked").read_text())
-    )
+def until_booked(directory: Path) -> None:
+    until(lambda: (directory / "booked").exists() and bool((directory / "booked").read_text()))
