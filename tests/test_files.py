@@ -19,8 +19,8 @@ from PIL import Image
 
 from chatkit import Chat, FilePart, MessageError, Reply, TextPart, conversation
 from chatkit.files import LARGEST, LARGEST_TEXT, as_parts
-from chatkit.providers import Model
 from chatkit.files.tables import BUDGET
+from chatkit.providers import Model
 from tests.conftest import Cells
 from tests.servers import Provider
 from tests.storing import run

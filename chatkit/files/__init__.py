@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from chatkit.errors import MessageError
-from chatkit.messages import FilePart, Part, TextPart, UnknownPart, mended, part_from_json
 from chatkit.files.pictures import as_image
 from chatkit.files.tables import as_csv
+from chatkit.messages import FilePart, Part, TextPart, UnknownPart, mended, part_from_json
 
 LARGEST = 20_000_000  # bytes of a file: 27 MB as base64, and Anthropic takes 32 MB a request
 LARGEST_TEXT = 2_000_000  # bytes: some 500,000 tokens, more than most models take

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from chatkit.messages import mended
 from chatkit.files.tables import as_csv
+from chatkit.messages import mended
 
 LIMIT = 100_000  # characters of an output
 
