@@ -49,6 +49,7 @@ class Journal:
         self._writing: asyncio.Task[None] | None = None
         self._heart: asyncio.Task[None] | None = None
         self._unsaved: Message | None = None  # the end, as long as it is not written
+        self._hopeless = False  # the process ends
         self._closed = False  # nothing but the end is to be written from here
 
     async def prepare(self, message_id: str) -> None:
@@ -88,14 +89,14 @@ class Journal:
     async def settle(self) -> None:
         """Return once the end is stored, or there is no hope for it."""
         for _ in range(TRIES):
-            if self._unsaved is None:
+            if self._unsaved is None or self._hopeless:
                 return
             await asyncio.sleep(RETRY)
             await self._write_end()
 
     def give_up(self) -> None:
-        """The process ends: no more tries."""
-        self._unsaved = None
+        """The process ends: what cannot be written at once will not be."""
+        self._hopeless = True
 
     def _tick(self) -> None:
         if self._writing is not None:  # the store is slower than the ticks

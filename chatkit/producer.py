@@ -14,12 +14,14 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 
 from chatkit.calls import STOPPED, open_calls
 from chatkit.chunks import Abort, Chunk, Error, ToolOutputError
+from chatkit.costs import accounted
 from chatkit.engine import Engine, Running
 from chatkit.errors import ChatkitError, StreamCut, describe
 from chatkit.feed import Feed
@@ -73,6 +75,7 @@ class Producer(Running):
         self._journal = journal
         self._steps = Steps(ask.question, feed, engine, publish=self._publish, flush=self._flush)
         self._halt: Status | None = None  # why it was told to end
+        self._answered = False  # nothing is left but to write its end
         self._began = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._on_chunk = ask.on_chunk
@@ -104,15 +107,16 @@ class Producer(Running):
     def _end_early(self, status: Status) -> None:
         if self._task is not None and self._halt is None:
             self._halt = status
-            if not self.feed.ended:
+            if not self._answered:
                 self._task.cancel()
-            elif self._journal is not None:
-                self._journal.give_up()
+        if status == "interrupted" and self._journal is not None:
+            self._journal.give_up()
 
     async def _run(self, after: Feed | None) -> None:
         status, error = await self._answer(after)
+        self._answered = True
         try:
-            await self._finish(self._final(status, error), error)
+            await self._finish(await self._accounted(self._final(status, error)), error)
         finally:
             self.feed.done.set_result(None)
             if self._journal is not None:
@@ -202,6 +206,20 @@ class Producer(Running):
             metadata["error"] = describe(error)
         return message.replace(metadata=metadata)
 
+    async def _accounted(self, message: Message) -> Message:
+        """The message with its tokens and its cost, as far as they can be known."""
+        model = self._ask.question.model
+        asked = "" if message.usage else "\n".join(m.text for m in self._ask.messages())
+        price = partial(
+            accounted,
+            message.metadata,
+            model=model.name,
+            provider=model.vendor,
+            prompt_text=asked,
+            answer_text=message.reasoning + message.text,
+        )
+        return message.replace(metadata={**message.metadata, **await _in_thread(price)})
+
     async def _finish(self, message: Message, error: Exception | None) -> None:
         if self._journal is not None:
             await self._journal.close(message)
@@ -222,18 +240,18 @@ class Producer(Running):
             error=error,
         )
         try:
-            result = await _in_thread(on_finish, event)
+            result = await _in_thread(partial(on_finish, event))
             if inspect.isawaitable(result):
                 await result
         except Exception as failure:
             self.feed.warn(f"on_finish raised {failure!r}; the answer is kept all the same")
 
 
-async def _in_thread(function: Callable[[Any], Any], value: Any) -> Any:
-    """Call it off the loop, so that a slow callback slows no stream; in place at exit."""
+async def _in_thread(work: Callable[[], Any]) -> Any:
+    """Do it off the loop, so that what is slow slows no stream; in place at exit."""
     loop = asyncio.get_running_loop()
     try:
-        result = loop.run_in_executor(None, contextvars.copy_context().run, function, value)
+        result = loop.run_in_executor(None, contextvars.copy_context().run, work)
     except RuntimeError:  # the interpreter takes no more work for threads
-        return function(value)
+        return work()
     return await result

@@ -15,7 +15,7 @@ from chatkit import Chat, Reply, errands, get_model, stream_text, tool
 from chatkit import engine as engines
 from chatkit.chunks import Finish, FinishStep, StartStep
 from chatkit.errors import ConfigError, ConnectionFailed, SchemaMismatch
-from chatkit.messages import Message, SteeringPart, ToolPart
+from chatkit.messages import Message, SteeringPart, ToolPart, Usage
 from chatkit.providers import Model
 from chatkit.stores import Store
 from tests.conftest import Cells
@@ -397,6 +397,36 @@ def test_what_ended_an_answer_is_raised_for_its_object(model: Model, provider: P
     with pytest.raises(Exception, match="before its answer") as raised:
         _ = reply.object
     assert not isinstance(raised.value, ConnectionFailed)
+
+
+# -- what it took --
+
+
+def test_the_tokens_of_a_stopped_answer_are_estimated_and_marked(
+    provider: Provider, model: Model
+) -> None:
+    answer = provider.answer("one two three four five", gated=True)
+    reply = stream_text(model, "Count for me, please.").consume()
+    answer.release(3)
+    until(lambda: "three" in reply.text)
+    reply.stop().wait(10)
+    assert reply.usage == Usage(input_tokens=6, output_tokens=4)
+    assert reply.message.metadata["usageEstimated"] is True
+    provider.answer("one two", usage={"prompt_tokens": 7, "completion_tokens": 2})
+    counted = stream_text(model, "Count.").wait(10)
+    assert counted.usage == Usage(input_tokens=7, output_tokens=2)
+    assert "usageEstimated" not in counted.message.metadata
+
+
+def test_an_answer_costs_what_its_vendor_takes_and_nothing_on_a_server_of_ones_own(
+    provider: Provider,
+) -> None:
+    home = get_model("openai-chat/gpt-4o-mini", api_key="k")
+    assert [home.vendor, get_model(home, base_url=provider.url).vendor] == ["openai-chat", ""]
+    elsewhere = get_model("openai-chat/gpt-4o-mini", base_url=provider.url, api_key="k")
+    assert stream_text(elsewhere, "Hello").wait(10).cost is None
+    own = get_model("ollama/qwen3", base_url=provider.url)
+    assert stream_text(own, "Hello").wait(10).cost == 0.0
 
 
 # -- going on --

@@ -20,7 +20,6 @@ from chatkit.messages import (
     ReasoningPart,
     TextPart,
     ToolPart,
-    Usage,
 )
 from chatkit.notebook.beside import call_inside, call_line, literal, question, shaped, sources
 from chatkit.render import html, image, markdown, plain
@@ -135,7 +134,7 @@ def saved(feed: Feed) -> dict[str, str]:
 
 def status_line(message: Message) -> str:
     """How an answer stands, who gave it, and what it took."""
-    said = [_standing(message), _model(message), _tokens(message.usage)]
+    said = [_standing(message), _model(message), _tokens(message)]
     if message.status in ENDED:
         said += [_seconds(message.metadata.get("seconds")), _cost(message.metadata.get("cost"))]
     return " · ".join(filter(None, said))
@@ -198,11 +197,13 @@ def _model(message: Message) -> str:
     return str(message.metadata.get("model") or "")
 
 
-def _tokens(usage: Usage | None) -> str:
+def _tokens(message: Message) -> str:
+    usage = message.usage
     if usage is None or usage.output_tokens is None:
         return ""
+    about = "about " if message.metadata.get("usageEstimated") else ""
     asked = f"{usage.input_tokens:,} → " if usage.input_tokens is not None else ""
-    return f"{asked}{usage.output_tokens:,} tokens"
+    return f"{about}{asked}{usage.output_tokens:,} tokens"
 
 
 def _seconds(seconds: object) -> str:
@@ -212,7 +213,7 @@ def _seconds(seconds: object) -> str:
 
 
 def _cost(cost: object) -> str:
-    return f"${cost:.2g}" if isinstance(cost, int | float) else ""
+    return f"${cost:.2g}" if isinstance(cost, int | float) and cost else ""
 
 
 def _interrupted(message: Message) -> Notice:

@@ -170,6 +170,12 @@ class Model:
         return self.endpoint.has_schemas if self.schemas is None else self.schemas
 
     @property
+    def vendor(self) -> str:
+        """Whose prices hold: the provider's, but where another server stands in for its own."""
+        has_one_home = self.endpoint.base_url.startswith("https:")
+        return self.provider if self._is_home or not has_one_home else ""
+
+    @property
     def _is_home(self) -> bool:
         """Whether it is the vendor's own server, not another one of the same dialect."""
         home = _host(self.endpoint.base_url)

@@ -1,7 +1,7 @@
 """Responses, outgoing: messages and options -> the JSON of a request.
 
 The system prompt is an item of the input and not `instructions`: so it stays where it stands in
-the conversation. OpenAI itself takes it so too.
+the conversation, which OpenAI takes as well.
 """
 
 from __future__ import annotations
