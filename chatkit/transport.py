@@ -1,7 +1,8 @@
 """The only module that knows httpx: a request -> the bytes of its answer, or a refusal.
 
 What httpx or a client like it raises becomes chatkit's own error here. Only what failed before
-the answer began is tried again: after that the request has been paid for.
+the answer began is tried again: after that the request has been paid for. A body has limits, of
+silence, time and size, that no answer comes near.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import json
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chatkit.errors import ConnectionFailed, ProviderError, RateLimited, StreamCut
+from chatkit.limits import LONGEST_WAIT, Gate, Limits, held_back
 from chatkit.providers import Model, WireRequest
 from chatkit.providers.refusals import in_words
 
@@ -26,9 +29,11 @@ if TYPE_CHECKING:
 Report = Callable[[str], None]
 
 TRIES = 3
-LONGEST_WAIT = 120.0  # seconds; a server that asks for more is not waited for
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 600.0  # a model may think for minutes
+LONGEST_ANSWER = 4 * 3600.0  # seconds; pings alone would keep a stream alive for ever
+LARGEST_BODY = 64 << 20  # bytes; 100,000 tokens have some 20 MB
+LARGEST_LINE = 32 << 20  # bytes; an image comes in one
 _LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 _REFUSAL_BYTES = 65_536
 _REFUSAL_TIMEOUT = 10.0  # seconds for the words of a refusal
@@ -40,6 +45,7 @@ class Transport:
 
     def __init__(self) -> None:
         self._client: httpx.AsyncClient | None = None
+        self._limits = Limits()
 
     @asynccontextmanager
     async def open(
@@ -48,17 +54,17 @@ class Transport:
         """Send, and yield the body's bytes as they come; leaving closes the connection.
 
         `report` is told before each wait. Raises ProviderError, ConnectionFailed, and StreamCut
-        out of the block where the body breaks off.
+        out of the block where the body breaks off, falls silent or has no end.
         """
         client = model.client or self._own_client()
-        response = await _answer(client, model, request, report)
-        encoding = response.headers.get("content-encoding", "identity")
+        key = request.headers.get(model.endpoint.key_header, "")
+        gate = self._limits.gate(urlsplit(request.url).netloc, key)
+        response = await _answer(client, gate, model, request, report)
         try:
-            body = response.aiter_raw() if encoding == "identity" else response.aiter_bytes()
-            async with aclosing(body):
+            async with aclosing(_body(client, model, response)) as body:
                 yield body
         except _errors(client) as error:
-            raise StreamCut(f"{model.provider} broke off: {_words(error)}") from error
+            raise _broken_off(model, error) from error
         finally:
             await response.aclose()
 
@@ -73,7 +79,6 @@ class Transport:
             import httpx
 
             self._client = httpx.AsyncClient(
-                timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
                 limits=httpx.Limits(max_connections=None, keepalive_expiry=30),
                 headers={"user-agent": "chatkit"},
                 mounts=dict.fromkeys(_LOOPBACK),  # a proxy cannot reach this machine's servers
@@ -82,11 +87,18 @@ class Transport:
         return self._client
 
 
-async def _answer(client: Any, model: Model, request: WireRequest, report: Report) -> Any:
+async def _answer(
+    client: Any, gate: Gate, model: Model, request: WireRequest, report: Report
+) -> Any:
     """The response once it has begun, after as many tries as it deserves."""
+
+    def limited(wait: str) -> None:
+        report(f"Rate limited by {model.provider}; sending in {wait}")
+
     for tried in range(1, TRIES + 1):
+        await gate.passed(limited)
         try:
-            return await _try(client, model, request, report)
+            return await _try(client, gate, model, request, report)
         except (ProviderError, ConnectionFailed) as error:
             wait = _wait(error, tried)
             if wait is None:
@@ -98,30 +110,75 @@ async def _answer(client: Any, model: Model, request: WireRequest, report: Repor
     raise AssertionError("the last try returns or raises")
 
 
-async def _try(client: Any, model: Model, request: WireRequest, report: Report) -> Any:
+async def _try(client: Any, gate: Gate, model: Model, request: WireRequest, report: Report) -> Any:
     url = request.url
     if url.startswith("local:"):
         from chatkit import local  # subprocesses and hashes are not needed before
 
         address = await local.address(model.name, report)
         url = address + url.removeprefix("local:")
-    headers = {"accept-encoding": "identity", **request.headers}  # compression buffers
-    content = json.dumps(request.body).encode()
-    built = client.build_request(request.method, url, headers=headers, content=content)
     try:
-        response = await client.send(built, stream=True)
+        response = await client.send(_built(client, model, request, url), stream=True)
     except _errors(client) as error:
         raise _unreachable(model, url, error) from error
+    gate.close(held_back(response.headers))
     if 200 <= response.status_code < 300:
         return response
-    raise await _refusal(client, model, response)
+    refused = await _refusal(client, model, response, response.aiter_bytes())
+    if refused.retryable:
+        gate.close(refused.retry_after)
+    raise refused
 
 
-async def _refusal(client: Any, model: Model, response: Any) -> ProviderError:
-    body = b""
+def _built(client: Any, model: Model, request: WireRequest, url: str) -> Any:
+    silence = model.timeout or READ_TIMEOUT
+    return client.build_request(
+        request.method,
+        url,
+        headers={"accept-encoding": "identity", **request.headers},  # compression buffers
+        content=json.dumps(request.body).encode() if request.body else None,
+        timeout=(CONNECT_TIMEOUT, silence, silence, None),  # to connect, read, write, be let in
+    )
+
+
+async def _body(client: Any, model: Model, response: Any) -> AsyncGenerator[bytes, None]:
+    """The pieces of a body. Raises ProviderError for a web page, StreamCut at a limit."""
+    encoding = response.headers.get("content-encoding", "identity")
+    pieces = response.aiter_raw() if encoding == "identity" else response.aiter_bytes()
+    size = line = 0
+    waited, asked = 0.0, time.monotonic()
+    async with aclosing(pieces):
+        async for piece in pieces:
+            waited += time.monotonic() - asked  # a reader may take its time
+            if not size and piece.lstrip().startswith(b"<"):  # a page, of a proxy or a portal
+                raise await _refusal(client, model, response, pieces, piece)
+            end = piece.rfind(b"\n") + 1
+            line = len(piece) - end if end else line + len(piece)
+            size += len(piece)
+            yield piece
+            if over := _exceeded(size, line, waited):
+                raise StreamCut(f"{model.provider} {over}; it was left there, what came is kept")
+            asked = time.monotonic()
+
+
+def _exceeded(size: int, line: int, waited: float) -> str:
+    """The limit that an answer has passed, in words; empty while it has not."""
+    if line > LARGEST_LINE:
+        return f"sent a line of more than {LARGEST_LINE >> 20} MB"
+    if size > LARGEST_BODY:
+        return f"sent more than {LARGEST_BODY >> 20} MB"
+    if waited > LONGEST_ANSWER:
+        return f"came to no end in {in_words(LONGEST_ANSWER)}"
+    return ""
+
+
+async def _refusal(
+    client: Any, model: Model, response: Any, pieces: AsyncIterator[bytes], body: bytes = b""
+) -> ProviderError:
+    """What the server says instead of an answer: `body` and the rest of its pieces."""
     try:
         async with asyncio.timeout(_REFUSAL_TIMEOUT):
-            async for piece in response.aiter_bytes():
+            async for piece in pieces:
                 body += piece
                 if len(body) > _REFUSAL_BYTES:
                     break
@@ -159,7 +216,7 @@ def _unreachable(model: Model, url: str, error: Exception) -> ConnectionFailed:
     kinds, words = _kinds(error), _words(error)
     is_unsafe = "certificate" in words.lower() or "ssl" in words.lower()
     if "ReadTimeout" in kinds:
-        told = f"{place} took the request and then said nothing."
+        told = f"{place} took the request and then said nothing for {_silence(model)}."
     elif is_unsafe:
         told = f"no safe connection to {place}: {words}. If a proxy of your own network is in"
         told += " between, pass client=httpx.AsyncClient(verify=…)."
@@ -171,6 +228,18 @@ def _unreachable(model: Model, url: str, error: Exception) -> ConnectionFailed:
     # a silent one may be at work on the answer; a certificate gets no better
     failed.retryable = not (is_unsafe or "ReadTimeout" in kinds)
     return failed
+
+
+def _broken_off(model: Model, error: Exception) -> StreamCut:
+    if "ReadTimeout" in _kinds(error):
+        return StreamCut(
+            f"{model.provider} has said nothing for {_silence(model)}; what came is kept"
+        )
+    return StreamCut(f"{model.provider} broke off: {_words(error)}")
+
+
+def _silence(model: Model) -> str:
+    return in_words(model.timeout or READ_TIMEOUT)
 
 
 def _errors(client: Any) -> type[Exception]:

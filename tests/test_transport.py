@@ -14,7 +14,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import httpx
@@ -373,7 +373,35 @@ def test_a_stream_that_falls_silent_is_cut(
 ) -> None:
     monkeypatch.setattr(transport, "READ_TIMEOUT", 0.2)
     provider.answer("never released", gated=True)
-    assert "took too long" in str(fails(model_at(provider.url), StreamCut))
+    assert "has said nothing for 0.2 s" in str(fails(model_at(provider.url), StreamCut))
+
+
+def test_only_the_time_that_is_waited_for_counts_towards_the_longest_answer(
+    monkeypatch: pytest.MonkeyPatch, provider: Provider
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(transport, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    gate = provider.answer("one two three", gated=True)
+
+    async def paused() -> None:
+        model, own = model_at(provider.url), Transport()
+        async with own.open(model, request_of(model), print) as body:
+            await anext(body)
+            now[0] += 2 * transport.LONGEST_ANSWER  # a reader may take its time
+            gate.release()
+            await anext(body)
+            gate.release()
+            await anext(body)
+            waiting = asyncio.ensure_future(anext(body))
+            await asyncio.sleep(0)
+            now[0] += 2 * transport.LONGEST_ANSWER
+            gate.release()
+            await waiting
+            with pytest.raises(StreamCut, match="came to no end in 240 min"):
+                await anext(body)
+        await own.aclose()
+
+    asyncio.run(paused())
 
 
 def test_a_refusal_of_endless_words_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
