@@ -180,7 +180,7 @@ class Chat:
 
     @property
     def cost(self) -> float | None:
-        """US dollars of every answer whose provider told them, None if none did."""
+        """US dollars of every answer whose cost is known, None if none is."""
         with self._conversation.lock:
             costs = [node.message.cost for node in self._tree.nodes.values()]
         told = [cost for cost in costs if cost is not None]

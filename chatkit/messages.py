@@ -192,7 +192,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message of a conversation: a value.
 
     `metadata` holds what is known of how it came about, under these keys where known: `model`,
-    `provider`, `usage`, `cost` (US dollars), `finishReason`, `rawFinishReason`, `seconds`,
+    `responseModel`, `responseId`, `usage` (`usageEstimated` where nobody counted), `cost` (US
+    dollars), `finishReason`, `rawFinishReason`, `seconds`, `schema` (the name of its shape),
     `error` (`{"type", "message"}`, and `status` or `text` where there is one).
     """
 
@@ -223,7 +224,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def cost(self) -> float | None:
-        """US dollars of this answer, None where the provider did not say."""
+        """US dollars of this answer, None where they are not known."""
         cost = self.metadata.get("cost")
         return float(cost) if isinstance(cost, int | float) else None
 

@@ -104,7 +104,7 @@ class Reply:
 
     @property
     def cost(self) -> float | None:
-        """US dollars, None where the provider has not said (most do not)."""
+        """US dollars: what the provider says, else by its list prices; None where nobody knows."""
         return self.message.cost
 
     @property
