@@ -122,6 +122,7 @@ class Model:
             tool_choice=tool_choice,
             schema=schema,
             schema_name=ANSWER,
+            provider=self.provider,
             chat_id=chat_id,
             replaces=replaces,
         )

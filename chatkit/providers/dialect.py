@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pkgutil import resolve_name
 from typing import Any, Protocol
 
 from chatkit.chunks import Chunk
@@ -38,6 +39,7 @@ class Prompt:
     tool_choice: str = "auto"  # "auto", "none", "required", or the name of a tool
     schema: JSON | None = None  # the JSON schema that the answer is to fit
     schema_name: str = "answer"
+    provider: str = ""  # whose signed and encrypted state in the history goes back as it came
     replaces: str = ""  # the id of an answer that this one takes the place of
     chat_id: str = ""  # of the conversation, where the far side keeps conversations too
 
@@ -77,14 +79,23 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """A wire format. `body(model, prompt, quirks)` is the JSON to send to `path`, in which
-    `{model}` stands for the model's name; `decoder(provider, hide)` reads what comes back."""
+    """A wire format: its address and its two translations, which are imported when first used."""
 
-    path: str
-    body: Callable[[str, Prompt, Any], JSON]
-    decoder: Callable[[str, Hide], Decoder]
+    path: str  # `{model}` in it stands for the model's name
+    outgoing: str  # where its `(model, prompt, quirks) -> JSON` is, as "module:name"
+    incoming: str  # where its `(provider, hide) -> Decoder` is
     headers: Mapping[str, str] = field(default_factory=dict)
     lacks: frozenset[str] = frozenset()  # options of `options` that it has no word for
     frames_steps: bool = False  # the stream itself says where each step begins and ends
     # chat id -> the path of an answer that is still being written, where the far side keeps one
     resume: Callable[[str], str | None] | None = None
+
+    def body(self, model: str, prompt: Prompt, quirks: Any) -> JSON:
+        """The JSON that asks a model. Raises ConfigError or MessageError."""
+        translate: Callable[[str, Prompt, Any], JSON] = resolve_name(self.outgoing)
+        return translate(model, prompt, quirks)
+
+    def decoder(self, provider: str, hide: Hide) -> Decoder:
+        """What reads one stream."""
+        decoder: Callable[[str, Hide], Decoder] = resolve_name(self.incoming)
+        return decoder(provider, hide)

@@ -7,13 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chatkit.providers.anthropic import ANTHROPIC
-from chatkit.providers.anthropic import Quirks as AnthropicQuirks
 from chatkit.providers.chat import CHAT, Quirks
 from chatkit.providers.dialect import JSON, Dialect
 from chatkit.providers.gemini import GEMINI
-from chatkit.providers.gemini import Quirks as GeminiQuirks
 from chatkit.providers.interactions import INTERACTIONS
-from chatkit.providers.interactions import Quirks as InteractionsQuirks
 from chatkit.providers.responses import RESPONSES
 from chatkit.providers.responses import Quirks as ResponsesQuirks
 from chatkit.providers.ui import UI
@@ -75,29 +72,27 @@ _GEMINI_ENDPOINT = Endpoint(
     keys=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     key_header="x-goog-api-key",
     dialect=GEMINI,
-    quirks=GeminiQuirks(),
 )
 
 
-def _openai(provider: str) -> Endpoint:
-    """OpenAI over Responses; nothing is stored there, so reasoning comes here, encrypted."""
-    at_home = ResponsesQuirks(
-        takes_back=provider,
+# OpenAI over Responses; nothing is stored there, so reasoning comes here, encrypted
+_OPENAI_RESPONSES = replace(
+    _OPENAI_ENDPOINT,
+    dialect=RESPONSES,
+    quirks=ResponsesQuirks(),
+    at_home=ResponsesQuirks(
         system_role="developer",
         fields={"store": False, "stream_options": {"include_obfuscation": False}},
         encrypts_except=r"gpt-[34]|chatgpt-|gpt-5-chat|ft:gpt-[34]|computer-use",
         summary="auto",
-    )
-    quirks = ResponsesQuirks(takes_back=provider)
-    return replace(_OPENAI_ENDPOINT, dialect=RESPONSES, quirks=quirks, at_home=at_home)
-
-
+    ),
+)
 _XAI_ENDPOINT = Endpoint(base_url="https://api.x.ai/v1", keys=("XAI_API_KEY",))
 _THINKING = Quirks(reasoning=_switched, reasoning_field="reasoning_content")
 
 ENDPOINTS: Mapping[str, Endpoint] = {
-    "openai": _openai("openai"),
-    "openai-responses": _openai("openai-responses"),
+    "openai": _OPENAI_RESPONSES,
+    "openai-responses": _OPENAI_RESPONSES,
     "openai-chat": _OPENAI_ENDPOINT,
     "anthropic": Endpoint(
         base_url="https://api.anthropic.com",
@@ -106,7 +101,6 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         key_header="x-api-key",
         tokens=("ANTHROPIC_AUTH_TOKEN",),
         dialect=ANTHROPIC,
-        quirks=AnthropicQuirks(),
     ),
     "azure": Endpoint(
         variable="AZURE_OPENAI_ENDPOINT",
@@ -116,9 +110,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         quirks=Quirks(names={"max_tokens": "max_completion_tokens"}),
     ),
     "gemini": _GEMINI_ENDPOINT,
-    "gemini-interactions": replace(
-        _GEMINI_ENDPOINT, dialect=INTERACTIONS, quirks=InteractionsQuirks()
-    ),
+    "gemini-interactions": replace(_GEMINI_ENDPOINT, dialect=INTERACTIONS),
     "groq": Endpoint(
         base_url="https://api.groq.com/openai/v1",
         variable="GROQ_BASE_URL",
@@ -143,9 +135,8 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "xai": replace(  # it calls its Chat Completions deprecated
         _XAI_ENDPOINT,
         dialect=RESPONSES,
-        quirks=ResponsesQuirks(takes_back="xai"),
+        quirks=ResponsesQuirks(),
         at_home=ResponsesQuirks(
-            takes_back="xai",
             fields={"store": False},
             encrypts_except=r".*non-reasoning|grok-[23]",
         ),
@@ -166,12 +157,11 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "openrouter": Endpoint(
         base_url="https://openrouter.ai/api/v1",
         keys=("OPENROUTER_API_KEY",),
-        quirks=Quirks(reasoning=_openrouter_effort, details_of="openrouter"),
+        quirks=Quirks(reasoning=_openrouter_effort),
     ),
     "vercel": Endpoint(
         base_url="https://ai-gateway.vercel.sh/v1",
         keys=("AI_GATEWAY_API_KEY",),
-        quirks=Quirks(details_of="vercel"),
     ),
     "cerebras": Endpoint(
         base_url="https://api.cerebras.ai/v1",

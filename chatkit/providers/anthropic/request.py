@@ -6,7 +6,6 @@ What one model takes otherwise than another is data (`models`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from chatkit.errors import ConfigError
 from chatkit.providers.anthropic.history import THOUGHTS, turns
@@ -16,17 +15,10 @@ from chatkit.providers.dialect import JSON, Prompt, ToolSpec
 _ROOM = 4_096  # tokens for the answer beside a budget for thoughts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
-    """What one server of the dialect wants otherwise than the rest."""
-
-    state_of: str = "anthropic"  # whose signed thoughts and own tool calls it takes back
-
-
-def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
+def body(model: str, prompt: Prompt, quirks: object) -> JSON:
     """The request for an answer of `model`. Raises ConfigError or MessageError."""
     traits, options = traits_of(model), prompt.options
-    messages = turns(prompt.messages, quirks.state_of)
+    messages = turns(prompt.messages, prompt.provider)
     asked: JSON = {"model": model, "max_tokens": traits.max_tokens, "stream": True}
     if system := _system(prompt.messages):
         asked["system"] = system

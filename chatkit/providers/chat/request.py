@@ -7,43 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from chatkit.errors import MessageError
+from chatkit.providers.chat.quirks import Quirks
 from chatkit.providers.dialect import JSON, Prompt, ToolSpec
 from chatkit.providers.strict import is_strict
 
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
-def effort(word: str) -> JSON:
-    """How hard to reason, as OpenAI and most others take it."""
-    return {"reasoning_effort": word}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
-    """What one server of the dialect wants otherwise than the rest."""
-
-    system_role: str = "system"
-    names: Mapping[str, str] = field(default_factory=dict)  # options it calls otherwise
-    stream_options: Mapping[str, Any] | None = field(
-        default_factory=lambda: {"include_usage": True}
-    )
-    reasoning: Callable[[str], JSON] = effort
-    reasoning_field: str | None = None  # where it wants its reasoning back beside tool calls
-    details_of: str | None = None  # whose signed and encrypted reasoning it takes back
-    call_id_length: int | None = None  # it refuses the call ids of others
-    calls_of_itself: bool = True  # else it is told of tools only where it has to call one
-
-
 def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
     """The request for an answer of `model`. Raises MessageError."""
-    messages = list(_messages(prompt.messages, quirks))
+    messages = list(_messages(prompt, quirks))
     asked: JSON = {"model": model, "messages": messages, "stream": True}
     if quirks.stream_options is not None:
         asked["stream_options"] = dict(quirks.stream_options)
@@ -83,14 +62,14 @@ def _format(schema: JSON, name: str) -> JSON:
     return {"type": "json_schema", "json_schema": told}
 
 
-def _messages(messages: list[JSON], quirks: Quirks) -> Iterator[JSON]:
-    for message in messages:
+def _messages(prompt: Prompt, quirks: Quirks) -> Iterator[JSON]:
+    for message in prompt.messages:
         content: list[JSON] = message["content"]
         match message["role"]:
             case "tool":
                 yield from (_result(part, quirks) for part in content)
             case "assistant":
-                yield from _answer(content, quirks)
+                yield from _answer(content, prompt.provider, quirks)
             case "system":
                 yield {"role": quirks.system_role, "content": _texts(content, "\n\n")}
             case role:
@@ -125,7 +104,7 @@ def _part(part: JSON) -> JSON:
     return {"type": "file", "file": {"filename": filename, "file_data": address}}
 
 
-def _answer(parts: list[JSON], quirks: Quirks) -> Iterator[JSON]:
+def _answer(parts: list[JSON], provider: str, quirks: Quirks) -> Iterator[JSON]:
     """An earlier answer; none where nothing of it can be sent, as of reasoning alone."""
     text = _texts(parts)
     calls = [
@@ -138,7 +117,7 @@ def _answer(parts: list[JSON], quirks: Quirks) -> Iterator[JSON]:
     answer: JSON = {"role": "assistant", "content": text or None}
     if calls:
         answer["tool_calls"] = calls
-    if details := [detail for part in parts for detail in _details(part, quirks)]:
+    if details := [detail for part in parts for detail in _details(part, provider)]:
         answer["reasoning_details"] = details
     reasoning = "".join(part["text"] for part in parts if part["type"] == "reasoning")
     if calls and reasoning and quirks.reasoning_field:
@@ -146,9 +125,9 @@ def _answer(parts: list[JSON], quirks: Quirks) -> Iterator[JSON]:
     yield answer
 
 
-def _details(part: JSON, quirks: Quirks) -> list[Any]:
+def _details(part: JSON, provider: str) -> list[Any]:
     """Signed and encrypted reasoning goes back as it came, to where it came from."""
-    kept = part.get("providerOptions", {}).get(quirks.details_of)
+    kept = part.get("providerOptions", {}).get(provider)
     details = kept.get("reasoning_details") if isinstance(kept, dict) else None
     return details if isinstance(details, list) else []
 

@@ -1,13 +1,11 @@
 """Gemini's `streamGenerateContent`: the older of Google's two dialects."""
 
 from chatkit.providers.dialect import Dialect
-from chatkit.providers.gemini.request import Quirks, body
-from chatkit.providers.gemini.stream import GeminiDecoder
 
-__all__ = ["GEMINI", "Quirks"]
+__all__ = ["GEMINI"]
 
 GEMINI = Dialect(
     path="/v1beta/models/{model}:streamGenerateContent?alt=sse",
-    body=body,
-    decoder=GeminiDecoder,
+    outgoing="chatkit.providers.gemini.request:body",
+    incoming="chatkit.providers.gemini.stream:GeminiDecoder",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from chatkit.providers.dialect import JSON, Prompt, ToolSpec
@@ -25,16 +24,9 @@ _RAN = ("codeExecutionResult", "toolResponse")
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
-    """What one server of the dialect wants otherwise than the rest."""
-
-    state_of: str = "gemini"  # the provider whose signatures it takes back
-
-
-def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
+def body(model: str, prompt: Prompt, quirks: object) -> JSON:
     """The request for an answer of `model`. Raises MessageError."""
-    contents = _contents(prompt.messages, model, quirks)
+    contents = _contents(prompt.messages, model, prompt.provider)
     asked: JSON = {"contents": contents}
     if token := _token(prompt):  # the same request again: the token stands for the answer so far
         asked["continuationToken"] = token
@@ -92,11 +84,11 @@ def _thinking(model: str, effort: str) -> JSON:
     return {**shown, "thinkingLevel": google.level(model, effort)}
 
 
-def _contents(messages: list[JSON], model: str, quirks: Quirks) -> list[JSON]:
+def _contents(messages: list[JSON], model: str, provider: str) -> list[JSON]:
     """The turns, of the user and the model by turns: there is no third role."""
     contents: list[JSON] = []
     for message in messages:
-        role, parts = _turn(message, model, quirks)
+        role, parts = _turn(message, model, provider)
         if parts and contents and contents[-1]["role"] == role:
             contents[-1]["parts"] += parts
         elif parts:
@@ -104,11 +96,11 @@ def _contents(messages: list[JSON], model: str, quirks: Quirks) -> list[JSON]:
     return contents
 
 
-def _turn(message: JSON, model: str, quirks: Quirks) -> tuple[str, list[JSON]]:
+def _turn(message: JSON, model: str, provider: str) -> tuple[str, list[JSON]]:
     content: list[JSON] = message["content"]
     match message["role"]:
         case "assistant":
-            said = [each for part in content for each in _said(part, quirks.state_of)]
+            said = [each for part in content for each in _said(part, provider)]
             return "model", said if google.is_before_3(model) else _signed_calls(said)
         case "tool":
             return "user", [_result(part) for part in content]

@@ -1,15 +1,13 @@
 """Gemini Interactions: the newer of Google's two dialects."""
 
 from chatkit.providers.dialect import Dialect
-from chatkit.providers.interactions.request import Quirks, body
-from chatkit.providers.interactions.stream import InteractionsDecoder
 
-__all__ = ["INTERACTIONS", "Quirks"]
+__all__ = ["INTERACTIONS"]
 
 INTERACTIONS = Dialect(
     path="/v1beta/interactions",
-    body=body,
-    decoder=InteractionsDecoder,
+    outgoing="chatkit.providers.interactions.request:body",
+    incoming="chatkit.providers.interactions.stream:InteractionsDecoder",
     headers={"api-revision": "2026-05-20"},
     lacks=frozenset(("presence_penalty", "frequency_penalty")),
 )

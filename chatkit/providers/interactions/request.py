@@ -7,7 +7,6 @@ any other provider, and what is sent is what is shown.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import msgspec
@@ -25,16 +24,9 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _KINDS = ("image", "audio", "video")  # of content; all others are documents
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
-    """What one server of the dialect wants otherwise than the rest."""
-
-    state_of: str = "gemini-interactions"  # the provider whose signatures it takes back
-
-
-def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
+def body(model: str, prompt: Prompt, quirks: object) -> JSON:
     """The request for an answer of `model`. Raises MessageError."""
-    steps = [step for each in prompt.messages for step in _steps(each, quirks.state_of)]
+    steps = [step for each in prompt.messages for step in _steps(each, prompt.provider)]
     asked: JSON = {"model": model, "input": steps, "stream": True, "store": False}
     if system := google.system_text(prompt.messages):
         asked["system_instruction"] = system

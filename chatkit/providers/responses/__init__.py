@@ -1,14 +1,13 @@
 """Responses: the dialect of OpenAI's second API, in which an answer is a list of items."""
 
 from chatkit.providers.dialect import Dialect
-from chatkit.providers.responses.request import Quirks, body
-from chatkit.providers.responses.stream import ResponsesDecoder
+from chatkit.providers.responses.quirks import Quirks
 
 __all__ = ["RESPONSES", "Quirks"]
 
 RESPONSES = Dialect(
     path="/responses",
-    body=body,
-    decoder=ResponsesDecoder,
+    outgoing="chatkit.providers.responses.request:body",
+    incoming="chatkit.providers.responses.stream:ResponsesDecoder",
     lacks=frozenset(("stop", "seed", "presence_penalty", "frequency_penalty")),
 )

@@ -9,30 +9,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from chatkit.errors import MessageError
 from chatkit.providers.dialect import JSON, Prompt, ToolSpec
+from chatkit.providers.responses.quirks import Quirks
 from chatkit.providers.strict import is_strict
 
 _NAMES = {"max_tokens": "max_output_tokens"}
 _RESULT = "tool-result"
 _LONGEST_ID = 64  # characters of a call id; longer ones, as some servers make, are refused
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
-    """What one server of the dialect wants otherwise than the rest."""
-
-    takes_back: str = ""  # the provider whose items it takes back: ids, encrypted reasoning, phase
-    system_role: str = "system"
-    fields: Mapping[str, Any] = field(default_factory=dict)  # what every request says
-    # It encrypts reasoning, to be kept here; models that match this pattern refuse to be asked.
-    encrypts_except: str | None = None
-    summary: str | None = None  # of its reasoning, where it shows one only when it is asked to
 
 
 def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
@@ -51,7 +39,7 @@ def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
     if prompt.schema is not None:
         asked["text"] = {"format": _format(prompt.schema, prompt.schema_name)}
     _add(asked, prompt.options.get("extra") or {})
-    asked["input"] = list(_input(prompt.messages, quirks, is_stored=asked.get("store", True)))
+    asked["input"] = list(_input(prompt, quirks, is_stored=asked.get("store", True)))
     return asked
 
 
@@ -94,14 +82,15 @@ def _add(asked: JSON, extra: JSON) -> None:
 # -- messages --
 
 
-def _input(messages: list[JSON], quirks: Quirks, *, is_stored: bool) -> Iterator[JSON]:
-    for message in messages:
+def _input(prompt: Prompt, quirks: Quirks, *, is_stored: bool) -> Iterator[JSON]:
+    provider = prompt.provider
+    for message in prompt.messages:
         content: list[JSON] = message["content"]
         match message["role"]:
             case "tool":
-                yield from (_result(part, quirks) for part in content)
+                yield from (_result(part, provider) for part in content)
             case "assistant":
-                yield from _paired(_answer(content, quirks), is_stored=is_stored)
+                yield from _paired(_answer(content, provider), is_stored=is_stored)
             case "system":
                 text = "\n\n".join(part["text"] for part in content)
                 yield {"role": quirks.system_role, "content": text}
@@ -126,8 +115,8 @@ def _content(part: JSON) -> JSON:
     return {"type": "input_file", "filename": filename, "file_data": address}
 
 
-def _result(part: JSON, quirks: Quirks) -> JSON:
-    is_custom = _kept(part, quirks).get("type") == "custom_tool_call"
+def _result(part: JSON, provider: str) -> JSON:
+    is_custom = _kept(part, provider).get("type") == "custom_tool_call"
     return {
         "type": "custom_tool_call_output" if is_custom else "function_call_output",
         "call_id": _call_id(part),
@@ -147,12 +136,12 @@ def _output(output: JSON) -> str:
 # -- an earlier answer --
 
 
-def _answer(parts: list[JSON], quirks: Quirks) -> list[JSON]:
+def _answer(parts: list[JSON], provider: str) -> list[JSON]:
     """Its items again, in their order; of another provider's only what any model can read."""
     outputs = {part["toolCallId"]: part["output"] for part in parts if part["type"] == _RESULT}
     answer: list[JSON] = []
     for part in parts:
-        item = _item(part, outputs, quirks)
+        item = _item(part, outputs, provider)
         if item and answer and _is_same_message(item, answer[-1]):
             answer[-1]["content"] += item["content"]
         elif item:
@@ -160,11 +149,11 @@ def _answer(parts: list[JSON], quirks: Quirks) -> list[JSON]:
     return answer
 
 
-def _item(part: JSON, outputs: Mapping[str, JSON], quirks: Quirks) -> JSON | None:
-    kept = _kept(part, quirks)
+def _item(part: JSON, outputs: Mapping[str, JSON], provider: str) -> JSON | None:
+    kept = _kept(part, provider)
     match part["type"]:
         case "text":
-            return _message(part, kept, quirks)
+            return _message(part, kept, provider)
         case "reasoning":
             return kept
         case "file":
@@ -176,20 +165,20 @@ def _item(part: JSON, outputs: Mapping[str, JSON], quirks: Quirks) -> JSON | Non
     return None
 
 
-def _kept(part: JSON, quirks: Quirks) -> JSON:
+def _kept(part: JSON, provider: str) -> JSON:
     """What was kept of the item that this part is of, if it came from this provider."""
-    item = _own(part, quirks).get("item")
+    item = _own(part, provider).get("item")
     return item if isinstance(item, dict) else {}
 
 
-def _own(part: JSON, quirks: Quirks) -> JSON:
-    own = part.get("providerOptions", {}).get(quirks.takes_back)
+def _own(part: JSON, provider: str) -> JSON:
+    own = part.get("providerOptions", {}).get(provider)
     return own if isinstance(own, dict) else {}
 
 
-def _message(part: JSON, kept: JSON, quirks: Quirks) -> JSON:
+def _message(part: JSON, kept: JSON, provider: str) -> JSON:
     text = part["text"]
-    if _own(part, quirks).get("refusal"):
+    if _own(part, provider).get("refusal"):
         said: JSON = {"type": "refusal", "refusal": text}
     else:
         said = {"type": "output_text", "text": text, "annotations": []}

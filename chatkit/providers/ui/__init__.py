@@ -7,8 +7,6 @@ the options that steer a model mean nothing to it.
 from urllib.parse import quote
 
 from chatkit.providers.dialect import Dialect
-from chatkit.providers.ui.request import body
-from chatkit.providers.ui.stream import UIDecoder
 
 __all__ = ["UI"]
 
@@ -20,8 +18,8 @@ def _resume(chat_id: str) -> str | None:
 
 UI = Dialect(
     path="",  # the backend's address is whole
-    body=body,
-    decoder=UIDecoder,
+    outgoing="chatkit.providers.ui.request:body",
+    incoming="chatkit.providers.ui.stream:UIDecoder",
     lacks=frozenset(
         (
             "temperature",
