@@ -32,6 +32,7 @@ from chatkit.errors import (
     StreamCut,
     StreamFailed,
     TooLarge,
+    ToolFailed,
     UnknownModel,
     UnknownOption,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "StreamFailed",
     "TextPart",
     "TooLarge",
+    "ToolFailed",
     "ToolPart",
     "UnknownModel",
     "UnknownOption",

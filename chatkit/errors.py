@@ -17,12 +17,13 @@
      │    └── StreamFailed                an error inside a stream that had begun
      ├── ConnectionFailed                 no answer: refused, unknown host, timed out
      ├── StreamCut                        the stream ended without the provider's terminal mark
+     ├── ToolFailed                       an MCP server says that a call failed; in its words
      ├── LocalModelError                  the embedded model cannot be fetched or started
      └── StoreError                       the store cannot be read or written
           └── Fenced                      another process has taken over this stream
 
 Foreign errors are translated at one edge each: httpx's in `transport`, diskcache's
-and SQLite's in `stores.disk`.
+and SQLite's in `stores.disk`, those of MCP in `mcp.connection`.
 """
 
 from __future__ import annotations
@@ -122,6 +123,10 @@ class ConnectionFailed(ChatkitError):
 
 class StreamCut(ChatkitError):
     """The stream ended without the provider's terminal mark."""
+
+
+class ToolFailed(ChatkitError):
+    """An MCP server says that a call failed; in its words, for the model to read."""
 
 
 class LocalModelError(ChatkitError):

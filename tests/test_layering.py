@@ -230,6 +230,7 @@ PUBLIC = [
     "StreamFailed",
     "TextPart",
     "TooLarge",
+    "ToolFailed",
     "ToolPart",
     "UnknownModel",
     "UnknownOption",

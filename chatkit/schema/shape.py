@@ -114,11 +114,13 @@ def object_of(properties: Mapping[str, JSON], required: Iterable[str]) -> JSON:
     return {"type": "object", "properties": inner, **closed, **shared}
 
 
-def without_nulls(value: Any, schema: JSON, root: JSON) -> Any:
+def without_nulls(value: Any, schema: JSON | bool, root: JSON) -> Any:
     """The value without each null that says "left out", where null itself is not allowed.
 
     Where a provider asks for every property, a model has no other way to leave one out.
     """
+    if not isinstance(schema, dict):
+        return value  # true and false are schemas too
     schema = _resolved(schema, root)
     if isinstance(value, list) and isinstance(items := schema.get("items"), dict):
         return [without_nulls(item, items, root) for item in value]

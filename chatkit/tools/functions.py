@@ -121,7 +121,10 @@ def as_tools(values: Iterable[Tool | Function]) -> dict[str, Tool]:
     for value in values:
         one = value if isinstance(value, Tool) else tool(value)
         if one.name in tools:
-            raise ConfigError(f"two tools are named {one.name!r}: rename one by tool(…, name=…)")
+            raise ConfigError(
+                f"two tools are named {one.name!r}: rename one by tool(…, name=…), or those of an"
+                " MCP server by prefix="
+            )
         tools[one.name] = one
     return tools
 
