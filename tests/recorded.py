@@ -1,7 +1,8 @@
 """Recorded streams of real providers, and what a client should make of each.
 
 They are read from $CHATKIT_RECORDINGS, else from `recordings` in the folder `shared` beside the
-checkout. `python -m tests.recorded` prints a table by provider.
+checkout; those of the embedded model are in `recordings` here, and always there.
+`python -m tests.recorded` prints a table by provider.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ ROOT = Path(
     os.environ.get("CHATKIT_RECORDINGS")
     or Path(__file__).resolve().parents[2] / "shared" / "recordings"
 )
+OWN = Path(__file__).parent / "recordings"
 # the wire formats that chatkit reads, and the provider whose dialect that is
 PROVIDERS = {
     "responses": "openai-responses",
@@ -88,6 +90,17 @@ def cases(*wire_formats: str, folder: str = "*") -> list[Case]:
     return [case for case in _all(folder) if case.wire_format in wire_formats]
 
 
+def own() -> list[Case]:
+    """The recordings of the embedded model, in each dialect that its server speaks."""
+    return [_case(file, OWN) for file in sorted(OWN.glob("*/*/*.sse"))]
+
+
+def own_refusals() -> dict[str, Json]:
+    """What its server said to a question that was too long, by wire format."""
+    files = sorted(OWN.glob("*/*/too-long.json"))
+    return {file.parent.name: json.loads(file.read_text()) for file in files}
+
+
 def refusals() -> dict[str, Json]:
     """The recorded error answers by name: `status`, `headers` and `body`."""
     files = sorted(ROOT.glob("http-errors/*.json"))
@@ -96,8 +109,12 @@ def refusals() -> dict[str, Json]:
 
 def _all(folder: str) -> Iterator[Case]:
     for file in sorted(ROOT.glob(f"{folder}/*.sse")):
-        told = json.loads(file.with_suffix(".json").read_text())
-        yield Case(f"{file.parent.name}/{file.stem}", file.read_bytes(), told)
+        yield _case(file, ROOT)
+
+
+def _case(file: Path, root: Path) -> Case:
+    told = json.loads(file.with_suffix(".json").read_text())
+    return Case(file.relative_to(root).with_suffix("").as_posix(), file.read_bytes(), told)
 
 
 def model_for(case: Case) -> Model:
@@ -307,7 +324,7 @@ def _states(message: Message) -> list[Json]:
 def main() -> None:
     """Print how many recordings of each provider are read exactly."""
     exact: dict[str, list[bool]] = defaultdict(list)
-    for case in cases(*FORMATS):
+    for case in [*own(), *cases(*FORMATS)]:
         wrong = differences(case, read(case, case.wire))
         exact[case.name.split("/")[0]].append(not wrong)
         for line in wrong:
@@ -315,7 +332,8 @@ def main() -> None:
     for provider, each in exact.items():
         print(f"{provider:<16} {sum(each):>3} of {len(each):>3}")
     total = [one for each in exact.values() for one in each]
-    print(f"{'all':<16} {sum(total):>3} of {len(total):>3} exact" if total else _MISSING)
+    print(f"{'all':<16} {sum(total):>3} of {len(total):>3} exact")
+    print(*missing(), sep="\n")
 
 
 if __name__ == "__main__":

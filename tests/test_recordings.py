@@ -7,6 +7,7 @@ import pickle
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,23 +15,24 @@ import pytest
 
 from chatkit import sse
 from chatkit.chunks import Chunk, ToolInputAvailable, ToolInputDelta, merged
-from chatkit.providers import Decoder
+from chatkit.errors import TooLarge
+from chatkit.providers import Decoder, get_model
 from tests.recorded import (
     FORMATS,
+    PROVIDERS,
     Case,
     cases,
     check_order,
     decode,
     differences,
-    missing,
     model_for,
+    own,
+    own_refusals,
     read,
+    result,
 )
 
-if missing():
-    pytest.skip(missing()[0], allow_module_level=True)
-
-ALL = cases(*FORMATS)
+ALL = [*own(), *cases(*FORMATS)]
 CHAT = [case for case in ALL if case.wire_format == "chat"]
 FRAMING = [
     case
@@ -112,6 +114,26 @@ def test_a_call_is_given_out_only_whole(case: Case) -> None:
         chunks = decode(decoder_for(case), case.wire[:end])
         given = [chunk for chunk in chunks if isinstance(chunk, ToolInputAvailable)]
         assert given == ready[: len(given)], f"after {end} bytes"
+
+
+@each([case for case in own() if case.name.endswith("/schema")])
+def test_a_forced_call_is_read_as_the_answer_it_stands_for(case: Case) -> None:
+    """Where the server has no structured output: its arguments are the text."""
+    model = replace(model_for(case), schemas=case.wire_format == "chat")
+    decoder = model.decoder(wants_schema=True)
+    made = result(decoder, decode(decoder, case.wire), case.wire_format)
+    [call] = case.told["expected"]["tool_calls"] or [{"arguments": case.told["expected"]["text"]}]
+    assert (made["text"], made["tool_calls"]) == (call["arguments"], [])
+    assert (made["reason"], made["complete"]) == ("stop", True)
+
+
+@pytest.mark.parametrize("wire_format", own_refusals())
+def test_what_the_embedded_models_server_refuses_is_told_in_its_words(wire_format: str) -> None:
+    told = own_refusals()[wire_format]
+    model = get_model(f"{PROVIDERS.get(wire_format, 'local')}/recorded")
+    error = model.refusal(told["status"], told["headers"], told["body"].encode())
+    assert isinstance(error, TooLarge)
+    assert json.loads(told["body"])["error"]["message"] in str(error)
 
 
 @each([c for c in CHAT if c.told["expected"]["tool_calls"]])

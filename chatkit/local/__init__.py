@@ -2,7 +2,9 @@
 
     address("smollm2")  ->  weights (find or fetch)  ->  server (start)  ->  "http://127.0.0.1:…/v1"
 
-It answers in the Chat Completions dialect and is there to try chatkit, not to be clever.
+It is there to try chatkit, not to be clever. `local/…` asks it in the Chat Completions dialect; it
+speaks Responses and Messages too, at the same address. It never calls a tool of its own accord:
+with `tool_choice="required"` it does, in the first step. An answer always fits a given schema.
 """
 
 from __future__ import annotations

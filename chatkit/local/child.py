@@ -24,6 +24,32 @@ LONGEST = 512  # tokens, where a request sets no `max_tokens`: small models can 
 REPEAT_PENALTY = 1.1  # without it half of the everyday prompts tried ended in a loop
 PARENT_CHECK = 1.0  # seconds
 
+# The model's own template knows no tools, and without them in its prompt it calls blindly. With
+# them it would call again and again, so they go once there is a result. llama.cpp learns from this
+# how calls are written: marked, so that braces in an answer are none. It tries it with tools that
+# have no "function" too, and where that fails it drops the text of messages: so tools go whole.
+TEMPLATE = r"""
+{%- set told = messages[0]['content'] if messages[0]['role'] == 'system' else '' -%}
+{%- set offered = tools if tools and messages[-1]['role'] != 'tool' else [] -%}
+{%- if told or offered -%}
+{{ '<|im_start|>system\n' + told }}
+{%- for tool in offered -%}
+{{ ('\n\nYou can call these functions:\n' if loop.first else '\n') + (tool | tojson) }}
+{%- endfor -%}
+{{ '<|im_end|>\n' }}
+{%- endif -%}
+{%- for message in messages if message['role'] != 'system' -%}
+{{ '<|im_start|>' + ('user' if message['role'] == 'tool' else message['role']) + '\n' }}
+{{- 'Answer me from this: ' if message['role'] == 'tool' else '' }}
+{{- message['content'] or '' }}
+{%- for call in message['tool_calls'] or [] -%}
+{{ '<tool_call>' + (call['function'] | tojson) + '</tool_call>' }}
+{%- endfor -%}
+{{ '<|im_end|>\n' }}
+{%- endfor -%}
+{{ '<|im_start|>assistant\n' if add_generation_prompt else '' }}
+"""
+
 
 def main(model: str, alias: str, parent: int) -> None:
     threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
@@ -61,6 +87,7 @@ def _serve(model: str, alias: str) -> Any:
     params.hostname, params.port = "127.0.0.1", 0
     params.n_ctx, params.n_parallel, params.n_predict = CONTEXT, SLOTS, LONGEST
     params.sampling.penalty_repeat = REPEAT_PENALTY
+    params.chat_template, params.use_jinja = TEMPLATE, True
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _threads()
     params.cache_ram_mib = 0  # else up to 8 GiB of old prompts are kept in memory
     params.fit_params = False  # looks for graphics memory, 0.2 s

@@ -1,7 +1,8 @@
 """The items of a Responses answer as they stream -> chunks. What is open where is known here alone.
 
-Items are told apart by `output_index`, for a gateway may change their ids midway. An item as it is
-once it is done is the truth; a call is given out then and not before.
+Items are told apart by `output_index`, for a gateway may change their ids midway; by their ids
+where a server counts nothing. An item as it is once it is done is the truth; a call is given out
+then and not before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from chatkit.providers.lenient import tool_input
 from chatkit.providers.parts import Kind, Parts
 from chatkit.providers.responses import items
 
-Place = tuple[int | None, Any]  # an item, and the text in it
+Index = int | str | None
+Place = tuple[Index, Any]  # an item, and the text in it
 _CALLS = ("function_call", "custom_tool_call")
 _FREE_TEXT = ("custom_tool_call", "code_interpreter_call")  # their input is no JSON
 _SILENT = ("message", "reasoning", "mcp_approval_request", "")  # nothing shows that they began
@@ -42,7 +44,7 @@ class Answer:
         self.has_calls = False
         self.is_refused = False
         self._provider = provider
-        self._items: dict[int | None, _Item] = {}  # by output_index
+        self._items: dict[Index, _Item] = {}
         self._sources: set[str] = set()
 
     @property
@@ -50,7 +52,7 @@ class Answer:
         """Whether any item came yet."""
         return bool(self._items)
 
-    def open(self, index: int | None, item: c.JSON) -> None:
+    def open(self, index: Index, item: c.JSON) -> None:
         """An item begins; of a call its tool is known."""
         if self.at[0] == index:
             self._end_part()  # some servers give every item the same index
@@ -73,7 +75,7 @@ class Answer:
             self.is_refused = True
             self.parts.refusal(delta, {self._provider: {"refusal": True}})
 
-    def extend_call(self, index: int | None, delta: Any) -> None:
+    def extend_call(self, index: Index, delta: Any) -> None:
         """More of the arguments of a call."""
         known = self._known(index)
         if not isinstance(delta, str) or not delta or known.is_done:
@@ -89,7 +91,7 @@ class Answer:
             self._sources.add(source.source_id)
             self.parts.add(source)
 
-    def close(self, index: int | None, item: c.JSON) -> None:
+    def close(self, index: Index, item: c.JSON) -> None:
         """An item is done: nothing more of it comes, and this is what it is."""
         known = self._known(index)
         if known.is_done:
@@ -120,7 +122,7 @@ class Answer:
 
     # -- the end of each kind --
 
-    def _close_message(self, index: int | None, known: _Item, item: c.JSON) -> None:
+    def _close_message(self, index: Index, known: _Item, item: c.JSON) -> None:
         known.told = item
         if not known.is_shown:  # some servers send no deltas
             for place, (kind, text) in enumerate(items.texts(item)):
@@ -130,7 +132,7 @@ class Answer:
         if self.at[0] == index:
             self._end_part()
 
-    def _close_reasoning(self, index: int | None, known: _Item, item: c.JSON) -> None:
+    def _close_reasoning(self, index: Index, known: _Item, item: c.JSON) -> None:
         """The whole item is kept with the last part of it: encrypted, it goes back as it came."""
         if not known.is_shown:
             for place, (_, text) in enumerate(items.texts(item)):
@@ -143,7 +145,7 @@ class Answer:
             self.parts.reasoning("")  # nothing of it is shown
         self.parts.end(kept)
 
-    def _close_call(self, index: int | None, known: _Item, item: c.JSON) -> None:
+    def _close_call(self, index: Index, known: _Item, item: c.JSON) -> None:
         self.has_calls = True
         arguments = self._complete(index, known, item)
         if item.get("status") == "incomplete":
@@ -157,7 +159,7 @@ class Answer:
             call = tool_input(known.call_id, name, arguments, closed=True, provider_metadata=kept)
         self.parts.add(call)
 
-    def _complete(self, index: int | None, known: _Item, item: c.JSON) -> str:
+    def _complete(self, index: Index, known: _Item, item: c.JSON) -> str:
         """The arguments are those of the item; what no delta said of them is said now."""
         if not known.call_id:
             self._start_call(index, known, item)
@@ -170,12 +172,12 @@ class Answer:
         self._end_part()
         return told
 
-    def _extend(self, index: int | None, known: _Item, delta: str) -> None:
+    def _extend(self, index: Index, known: _Item, delta: str) -> None:
         if self.parts.kind != "input" or self.at[0] != index:
             self._turn_to((index, None))
         self.parts.input(known.call_id, delta)
 
-    def _close_hosted(self, index: int | None, known: _Item, item: c.JSON) -> None:
+    def _close_hosted(self, index: Index, known: _Item, item: c.JSON) -> None:
         if items.kind(item) == "mcp_approval_request":
             known.call_id = items.call_id(item, index)
             run = items.question(item, known.call_id)
@@ -189,13 +191,13 @@ class Answer:
 
     # -- what is open --
 
-    def _known(self, index: int | None) -> _Item:
+    def _known(self, index: Index) -> _Item:
         known = self._items.get(index)
         if known is None:
             known = self._items[index] = _Item({})
         return known
 
-    def _start_call(self, index: int | None, known: _Item, item: c.JSON) -> None:
+    def _start_call(self, index: Index, known: _Item, item: c.JSON) -> None:
         self._turn_to((index, None))
         kind, known.call_id = items.kind(item), items.call_id(item, index)
         is_ours = kind in _CALLS

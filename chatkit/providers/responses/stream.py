@@ -15,7 +15,7 @@ from chatkit.providers.dialect import Hide
 from chatkit.providers.lenient import json_object
 from chatkit.providers.refusals import failure
 from chatkit.providers.responses import items
-from chatkit.providers.responses.answer import Answer
+from chatkit.providers.responses.answer import Answer, Index
 from chatkit.providers.responses.events import UNREADABLE, Event, convert, decode
 
 _REASONS: dict[str, c.FinishReason] = {
@@ -105,8 +105,7 @@ class ResponsesDecoder:
 
     def _take_part(self, seen: Event, name: str | None) -> None:
         """An event that is about one item of the answer."""
-        index, answer = seen.output_index, self._answer
-        index = index if isinstance(index, int) else None
+        index, answer = _index(seen), self._answer
         match seen.type:
             case "response.output_text.delta":
                 answer.say("text", (index, seen.content_index), seen.delta)
@@ -151,11 +150,10 @@ class ResponsesDecoder:
                 self._fail({"error": seen.error, "code": seen.code, "message": seen.message})
 
     def _describe(self, response: c.JSON) -> None:
-        if self._metadata:
-            return
         named = {"responseModel": response.get("model"), "responseId": response.get("id")}
-        self._metadata = {key: items.text(value) for key, value in named.items() if value}
-        if self._metadata:
+        told = {key: items.text(value) for key, value in named.items() if value}
+        if told.keys() - self._metadata.keys():  # some tell their model at the end only
+            self._metadata = {**told, **self._metadata}
             self._parts.add(c.MessageMetadata(self._metadata))
 
     def _fail(self, told: Any) -> None:
@@ -176,3 +174,12 @@ class ResponsesDecoder:
         outcome = {**items.outcome(response), "rawFinishReason": items.text(status)}
         self._parts.add(c.Finish(reason, outcome))
         self.finished = True
+
+
+def _index(seen: Event) -> Index:
+    """What the item of an event is known by."""
+    if isinstance(seen.output_index, int):
+        return seen.output_index
+    item = seen.item if isinstance(seen.item, dict) else {}
+    ids = (seen.item_id, item.get("id"), item.get("call_id"))
+    return next((id for id in ids if isinstance(id, str) and id), None)

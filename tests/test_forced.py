@@ -1,0 +1,60 @@
+"""Structured output of servers that have none: a tool that must be called stands in for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatkit.messages import as_messages
+from chatkit.providers import get_model
+from chatkit.tools import as_tools
+
+CITY = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+NATIVE = {
+    "openai-chat": "response_format",
+    "openai-responses": "text",
+    "anthropic": "output_config",
+}
+
+
+def look_up(name: str) -> str:
+    """Look up a city."""
+    return name
+
+
+def body(provider: str, *tools: Any, **given: Any) -> dict[str, Any]:
+    model = get_model(f"{provider}/m", base_url="http://127.0.0.1:9", **given)
+    chosen = list(as_tools(tools).values())
+    history = as_messages("Tell me of Paris.")
+    return dict(model.request(history, {"max_tokens": 9}, tools=chosen, schema=CITY).body)
+
+
+def names(tools: list[Any]) -> list[str]:
+    return [tool.get("function", tool)["name"] for tool in tools]
+
+
+@pytest.mark.parametrize("provider", NATIVE)
+def test_a_server_that_has_structured_output_is_asked_for_it(provider: str) -> None:
+    for asked in (body(provider), body(provider, schemas=True)):
+        assert NATIVE[provider] in asked
+        assert "tools" not in asked
+
+
+@pytest.mark.parametrize("provider", NATIVE)
+def test_of_one_that_has_none_a_call_is_required(provider: str) -> None:
+    asked = body(provider, schemas=False)
+    assert NATIVE[provider] not in asked
+    assert names(asked["tools"]) == ["answer"]
+    assert asked["tool_choice"] == ({"type": "any"} if provider == "anthropic" else "required")
+
+
+def test_it_may_call_other_tools_before_it_answers() -> None:
+    asked = body("openai-chat", look_up, schemas=False)
+    assert names(asked["tools"]) == ["look_up", "answer"]
+    assert asked["tool_choice"] == "required"
