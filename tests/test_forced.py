@@ -41,9 +41,16 @@ def names(tools: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize("provider", NATIVE)
 def test_a_server_that_has_structured_output_is_asked_for_it(provider: str) -> None:
-    for asked in (body(provider), body(provider, schemas=True)):
-        assert NATIVE[provider] in asked
-        assert "tools" not in asked
+    asked = body(provider, schemas=True)
+    assert NATIVE[provider] in asked
+    assert "tools" not in asked
+
+
+def test_unsaid_a_server_has_it_but_for_strangers_that_speak_messages() -> None:
+    assert "text" in body("openai-responses")
+    assert "output_config" not in body("anthropic"), "llama.cpp passes over it without a word"
+    home = get_model("anthropic/claude-opus-5", api_key="k")
+    assert "output_config" in home.request(as_messages("Paris?"), {}, schema=CITY).body
 
 
 @pytest.mark.parametrize("provider", NATIVE)

@@ -16,6 +16,7 @@ from chatkit.providers.responses import Quirks as ResponsesQuirks
 from chatkit.providers.ui import UI
 
 _PLAIN = Quirks()
+_SHORT = r".{1,40}"  # ids of calls: OpenAI refuses longer ones in Chat Completions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Endpoint:
     quirks: Any = _PLAIN  # of the dialect's own kind
     at_home: Any = None  # quirks of the vendor's own servers alone
     has_schemas: bool = True  # else a forced tool call stands in for structured output
+    schemas_away: bool = True  # so have other servers of the dialect
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -53,6 +55,7 @@ def _enabled(word: str) -> JSON:
 _OPENAI = Quirks(
     system_role="developer",
     names={"max_tokens": "max_completion_tokens"},  # reasoning models refuse the old name
+    call_ids=_SHORT,
     # obfuscation is random padding of every event
     stream_options={"include_usage": True, "include_obfuscation": False},
 )
@@ -101,13 +104,14 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         key_header="x-api-key",
         tokens=("ANTHROPIC_AUTH_TOKEN",),
         dialect=ANTHROPIC,
+        schemas_away=False,
     ),
     "azure": Endpoint(
         variable="AZURE_OPENAI_ENDPOINT",
         path="/openai/v1",
         keys=("AZURE_OPENAI_API_KEY",),
         key_header="api-key",
-        quirks=Quirks(names={"max_tokens": "max_completion_tokens"}),
+        quirks=Quirks(names={"max_tokens": "max_completion_tokens"}, call_ids=_SHORT),
     ),
     "gemini": _GEMINI_ENDPOINT,
     "gemini-interactions": replace(_GEMINI_ENDPOINT, dialect=INTERACTIONS),
@@ -123,7 +127,8 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         quirks=Quirks(
             names={"seed": "random_seed"},
             stream_options=None,  # unknown fields are refused; usage comes unasked
-            call_id_length=9,
+            call_ids=r"[a-zA-Z0-9]{9}",
+            bridges=True,
         ),
     ),
     "deepseek": Endpoint(
@@ -157,7 +162,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "openrouter": Endpoint(
         base_url="https://openrouter.ai/api/v1",
         keys=("OPENROUTER_API_KEY",),
-        quirks=Quirks(reasoning=_openrouter_effort),
+        quirks=Quirks(reasoning=_openrouter_effort, call_ids=_SHORT),
     ),
     "vercel": Endpoint(
         base_url="https://ai-gateway.vercel.sh/v1",

@@ -1,0 +1,227 @@
+"""A model at an address: what is sent to it, and what reads its answers."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from chatkit.errors import AuthError, ConfigError, MissingKey, NotFound, ProviderError, TooLarge
+from chatkit.messages import Message, as_messages
+from chatkit.providers import options as known_options
+from chatkit.providers.dialect import JSON, Decoder, Prompt, ToolSpec, WireRequest
+from chatkit.providers.forced import ANSWER, AnswerDecoder, AnswerTool
+from chatkit.providers.refusals import refusal
+from chatkit.providers.table import Endpoint
+
+_KEY_HEADERS = {"authorization", "api-key", "x-api-key", "x-goog-api-key"}
+SECRET = re.compile("auth|key|token|secret|cookie", re.I)  # in the name of a header
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Model:
+    """A model at an address. The key is in no repr, no error text and no stored message."""
+
+    provider: str
+    name: str
+    base_url: str
+    endpoint: Endpoint
+    headers: Mapping[str, str] = field(default_factory=dict)
+    client: Any = None  # an httpx.AsyncClient, or one like it
+    api_key: str | None = None
+    timeout: float | None = None  # seconds of silence after which an answer is given up
+    schemas: bool | None = None  # whether the server has structured output of its own
+
+    def __repr__(self) -> str:
+        return f"<Model {self.id} at {_host(self.base_url) or self.base_url}>"
+
+    @property
+    def id(self) -> str:
+        """Its name as people type it: `provider/name`, or `ui+` and a backend's address."""
+        return f"{self.provider}{'+' if self.provider == 'ui' else '/'}{self.name}"
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Options it is asked with unless others are given; `system` is a message."""
+        return self.endpoint.defaults
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Raise UnknownOption, or ConfigError for a value that is none for its option."""
+        known_options.check(self.provider, options, self.endpoint.dialect.lacks)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise ConfigError (UnknownOption, MissingKey) for what cannot work, before it is sent."""
+        self.check_options(options)
+        if not self.base_url:
+            variable = self.endpoint.variable
+            raise ConfigError(
+                f"{self.provider} has no address of its own: pass base_url="
+                + (f", or set {variable}." if variable else ".")
+            )
+        for name, value in self._headers().items():
+            if not value.isascii() or not value.isprintable():
+                raise ConfigError(
+                    f"the header {name!r} holds a line break or a letter that no header may hold;"
+                    " is the key copied whole and alone?"
+                )
+
+    def request(
+        self,
+        history: Sequence[Message],
+        options: Mapping[str, Any],
+        *,
+        tools: Sequence[ToolSpec] = (),
+        schema: JSON | None = None,
+        chat_id: str = "",
+        replaces: str = "",
+    ) -> WireRequest:
+        """The request for an answer to a conversation. Raises ConfigError or MessageError.
+
+        With a JSON `schema` the answer is JSON that fits it: by the server's own structured
+        output, else by a forced call.
+        """
+        self.check(options)
+        given = {name: value for name, value in options.items() if value is not None}
+        asked = {**self.defaults, **given}
+        system, tool_choice = asked.pop("system", None), asked.pop("tool_choice", "auto")
+        if system is not None and all(message.role != "system" for message in history):
+            history = [*as_messages([{"role": "system", "content": system}]), *history]
+        if tool_choice not in ("auto", "none", "required", *(tool.name for tool in tools)):
+            raise ConfigError(f"tool_choice is {tool_choice!r}, and no tool is called that")
+        if schema is not None and not self._has_schemas:
+            tools = [*tools, AnswerTool(schema)]
+            tool_choice, schema = "required", None  # some servers do not heed a tool's name
+        prompt = Prompt(
+            history=history,
+            options=asked,
+            tools=tools,
+            tool_choice=tool_choice,
+            schema=schema,
+            schema_name=ANSWER,
+            provider=self.provider,
+            chat_id=chat_id,
+            replaces=replaces,
+        )
+        dialect = self.endpoint.dialect
+        quirks = (self._is_home and self.endpoint.at_home) or self.endpoint.quirks
+        path = dialect.path.replace("{model}", quote(self.name, safe="/:@"))
+        return WireRequest(
+            method="POST",
+            url=_with_path(self.base_url, path),
+            headers=self._headers(),
+            body=dialect.body(self.name, prompt, quirks),
+        )
+
+    def resume_request(self, chat_id: str) -> WireRequest | None:
+        """What asks for the answer that the far side is writing in a chat; it has none where it
+        says 204. None for a model that keeps no chats."""
+        resume = self.endpoint.dialect.resume
+        path = resume(chat_id) if resume is not None else None
+        if path is None:
+            return None
+        headers = {name: told for name, told in self._headers().items() if name != "content-type"}
+        return WireRequest(
+            method="GET", url=_with_path(self.base_url, path), headers=headers, body={}
+        )
+
+    def decoder(self, *, wants_schema: bool = False) -> Decoder:
+        """What reads one stream of this model; `wants_schema`: of a request with a schema."""
+        decoder = self.endpoint.dialect.decoder(self.provider, self._hide)
+        is_forced = wants_schema and not self._has_schemas
+        return AnswerDecoder(decoder) if is_forced else decoder
+
+    @property
+    def frames_steps(self) -> bool:
+        """Whether its stream says itself where the steps of an answer begin and end."""
+        return self.endpoint.dialect.frames_steps
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """The error that an answer with this status is, in the provider's own words."""
+        lower = {name.lower(): value for name, value in headers.items()}
+        return refusal(
+            self.provider, status, lower, body, remedies=self._remedies(), hide=self._hide
+        )
+
+    @property
+    def _has_schemas(self) -> bool:
+        known = self.endpoint.has_schemas and (self._is_home or self.endpoint.schemas_away)
+        return known if self.schemas is None else self.schemas
+
+    @property
+    def vendor(self) -> str:
+        """Whose prices hold: the provider's, but where another server stands in for its own."""
+        has_one_home = self.endpoint.base_url.startswith("https:")
+        return self.provider if self._is_home or not has_one_home else ""
+
+    @property
+    def _is_home(self) -> bool:
+        """Whether it is the vendor's own server, not another one of the same dialect."""
+        home = _host(self.endpoint.base_url)
+        return not home or f".{_host(self.base_url)}".endswith(f".{home}")
+
+    def _remedies(self) -> dict[type, str]:
+        keys = " or ".join(self.endpoint.keys)
+        place = _host(self.base_url) or self.base_url
+        return {
+            AuthError: f"Check {keys}, or pass api_key=." if keys else "Pass api_key=.",
+            NotFound: f"Is {self.name!r} the model's name, and {place} its server?",
+            TooLarge: "Send less: a shorter conversation, smaller files.",
+        }
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"content-type": "application/json", "accept": "text/event-stream"}
+        headers |= self.endpoint.dialect.headers
+        for name, variable in self.endpoint.header_variables.items():
+            if os.environ.get(variable):
+                headers[name] = os.environ[variable]
+        own = {name.lower(): value for name, value in self.headers.items()}
+        if key := self._key(is_needed=not own.keys() & _KEY_HEADERS):
+            named = "authorization" if self._has_token else self.endpoint.key_header
+            headers[named] = f"Bearer {key}" if named == "authorization" else key
+        return headers | own
+
+    def _key(self, *, is_needed: bool) -> str:
+        """The key, asked for as late as possible: a variable may be set after the model."""
+        key = self.api_key or os.environ.get(self._key_variable, "")
+        if not key and is_needed and self.endpoint.needs_key and self._is_home:
+            keys = " or ".join(self.endpoint.keys)
+            raise MissingKey(
+                f"{self.id} needs an API key: set the environment variable {keys}, or pass"
+                f' api_key= to get_model("{self.id}").'
+            )
+        return key.strip()
+
+    @property
+    def _key_variable(self) -> str:
+        """The environment variable that the key is in, empty where none of them is set."""
+        return next(filter(os.environ.get, self.endpoint.keys), "")
+
+    @property
+    def _has_token(self) -> bool:
+        return not self.api_key and self._key_variable in self.endpoint.tokens
+
+    def _hide(self, text: str) -> str:
+        """The text without the key, should a server repeat it."""
+        values = [value for name, value in self.headers.items() if SECRET.search(name)]
+        words = [word for value in values for word in value.split()]
+        for secret in (self._key(is_needed=False), *words):
+            if len(secret) > 6:  # shorter ones are no keys but "Bearer", "EMPTY" and the like
+                text = text.replace(secret, "[hidden]")
+        return text
+
+
+def _with_path(base_url: str, path: str) -> str:
+    """The path after the base, before its query if it has one, as Azure's older addresses do."""
+    base, _, own = base_url.partition("?")
+    path, _, asked = path.partition("?")
+    if path.startswith("/v1/"):  # some write the version with the address, and some do not
+        base = base.rstrip("/").removesuffix("/v1")
+    query = "&".join(filter(None, (asked, own)))
+    return f"{base.rstrip('/') if path else base}{path}" + (f"?{query}" if query else "")
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
