@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, get_args
 
 import msgspec
@@ -28,14 +28,6 @@ pytestmark = [
 EMPTY = m.Message(id="a", role="assistant")
 META = {"openai": {"itemId": "msg_1"}}
 RECORDED = cases("vercel-ui")
-
-
-@pytest.fixture(scope="session")
-def sdk() -> Iterator[AiSdk]:
-    ai_sdk.install()
-    running = AiSdk()
-    yield running
-    running.close()
 
 
 def wire(stream: Iterable[c.Chunk]) -> bytes:

@@ -212,6 +212,10 @@ def test_an_answer_is_held_to_its_schema_as_far_as_that_goes(told: Json, strict:
 # -- what the user says --
 
 
+def image(url: str) -> Json:
+    return {"type": "input_image", "image_url": url, "detail": "auto"}
+
+
 def test_files_are_sent_in_the_form_of_their_kind() -> None:
     files = Message(
         id="u",
@@ -230,8 +234,8 @@ def test_files_are_sent_in_the_form_of_their_kind() -> None:
             "role": "user",
             "content": [
                 {"type": "input_text", "text": "What is this?"},
-                {"type": "input_image", "image_url": "data:image/png;base64,AAAA"},
-                {"type": "input_image", "image_url": "https://a.example/cat.jpg"},
+                image("data:image/png;base64,AAAA"),
+                image("https://a.example/cat.jpg"),
                 {
                     "type": "input_file",
                     "filename": "a.pdf",
@@ -262,6 +266,12 @@ def call(state: Any, call_id: str = "call_1", **more: Any) -> ToolPart:
     return ToolPart("weather", call_id, state, {"city": "Berlin"}, **more)
 
 
+def told_text(*texts: str) -> Json:
+    """What another provider said."""
+    said = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
+    return {"type": "message", "role": "assistant", "content": said}
+
+
 def told_call(call_id: str, **more: Any) -> Json:
     told = {"call_id": call_id, "name": "weather", "arguments": '{"city":"Berlin"}'}
     return {"type": "function_call", **told, **more}
@@ -283,20 +293,16 @@ def test_calls_and_their_results_are_sent() -> None:
         StepPart(),
         TextPart("It is warm."),
     )
-    texts: list[Json] = [
-        {"type": "output_text", "text": text, "annotations": []} for text in ("Let me", " see.")
-    ]
-    warm = {"type": "output_text", "text": "It is warm.", "annotations": []}
     assert sent(home(), HELLO, said) == [
         ASKED,
-        {"role": "assistant", "content": texts},
+        told_text("Let me", " see."),
         *(told_call(f"call_{number}") for number in range(1, 6)),
         told_result("call_1", '{"celsius":21}'),
         told_result("call_2", "fine"),
         told_result("call_3", "no such city"),
         told_result("call_4", "No."),
         told_result("call_5", "The user did not allow this call."),
-        {"role": "assistant", "content": [warm]},
+        told_text("It is warm."),
     ]
 
 
@@ -370,10 +376,9 @@ def test_another_providers_state_is_left_out() -> None:
         TextPart("Yes.", "done", provider_metadata=kept({"id": "msg_1"}, "openai")),
         call("output-available", output="x", call_provider_metadata=kept({"id": "fc_1"}, "openai")),
     )
-    texts: list[Json] = [{"type": "output_text", "text": "Yes.", "annotations": []}]
     assert sent(away(), HELLO, said) == [
         ASKED,
-        {"role": "assistant", "content": texts},
+        told_text("Yes."),
         told_call("call_1"),
         told_result("call_1", "x"),
     ]
@@ -462,7 +467,7 @@ RECORDED = [] if missing() else [case for case in cases("responses") if is_whole
 @pytest.mark.parametrize("case", RECORDED, ids=[case.name for case in RECORDED])
 def test_a_recorded_answer_goes_back_item_by_item(case: Case) -> None:
     message = reduce(answer(), decode(ResponsesDecoder("openai-responses"), case.wire))
-    items = [as_sent(item) for item in sent(away(), message)]
+    items = [as_sent(item) for item in sent(away(), HELLO, message)[1:]]
     assert [item for item in items if not item["type"].endswith("_call_output")] == [
         as_sent(item) for item in output(case.wire) if is_sent(item)
     ]

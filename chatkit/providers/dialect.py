@@ -12,6 +12,7 @@ from chatkit.chunks import Chunk
 from chatkit.errors import ProviderError
 from chatkit.messages import Message
 from chatkit.model_messages import to_model_messages
+from chatkit.providers.fitting import fit
 
 JSON = dict[str, Any]
 Hide = Callable[[str], str]  # takes keys out of a text
@@ -46,7 +47,7 @@ class Prompt:
     @cached_property
     def messages(self) -> list[JSON]:
         """The conversation as ModelMessages of the AI SDK, always a valid request."""
-        return to_model_messages(self.history)
+        return fit(to_model_messages(self.history))
 
 
 @dataclass(frozen=True, slots=True)

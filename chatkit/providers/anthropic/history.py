@@ -14,7 +14,6 @@ import msgspec
 from chatkit.providers.anthropic.files import file_block
 from chatkit.providers.dialect import JSON
 
-_OPENING = "(The conversation begins here.)"  # what no user said: a request must begin with one
 THOUGHTS = ("thinking", "redacted_thinking")
 _DENIED = "The user did not allow this call."
 
@@ -24,24 +23,21 @@ def turns(messages: list[JSON], state_of: str) -> list[JSON]:
 
     `state_of` is the provider whose signed thoughts and own tool calls are sent.
     """
-    ids = _CallIds()
-    found: list[JSON] = [{"role": "user", "content": []}]
+    found: list[JSON] = []
     for message in messages:
         match message["role"]:
             case "system":
                 continue
             case "assistant":
-                role, content = "assistant", _said(message["content"], state_of, ids)
+                role, content = "assistant", _said(message["content"], state_of)
             case "tool":
-                role, content = "user", [_result(part, ids) for part in message["content"]]
+                role, content = "user", [_result(part) for part in message["content"]]
             case _:
                 role, content = "user", [_given(part) for part in message["content"]]
-        if content and found[-1]["role"] == role:
+        if content and found and found[-1]["role"] == role:
             found[-1]["content"] += content
         elif content:
             found.append({"role": role, "content": content})
-    if not found[0]["content"]:
-        found[0]["content"] = [_text(_OPENING)]
     _trim(found[-1])
     return found
 
@@ -61,9 +57,9 @@ def _given(part: JSON) -> JSON:
     return _text(part["text"]) if part["type"] == "text" else file_block(part)
 
 
-def _said(parts: list[JSON], state_of: str, ids: _CallIds) -> list[JSON]:
+def _said(parts: list[JSON], state_of: str) -> list[JSON]:
     """An earlier answer; nothing of it where it is thoughts alone, which are refused."""
-    blocks = [block for part in parts if (block := _block(part, _kept(part, state_of), ids))]
+    blocks = [block for part in parts if (block := _block(part, _kept(part, state_of)))]
     while blocks and blocks[-1]["type"] in THOUGHTS:
         blocks.pop()
     return blocks
@@ -75,7 +71,7 @@ def _kept(part: JSON, state_of: str) -> JSON:
     return kept if isinstance(kept, dict) else {}
 
 
-def _block(part: JSON, kept: JSON, ids: _CallIds) -> JSON | None:
+def _block(part: JSON, kept: JSON) -> JSON | None:
     """One part of an answer, None where it cannot go back."""
     match part["type"]:
         case "text":
@@ -85,7 +81,7 @@ def _block(part: JSON, kept: JSON, ids: _CallIds) -> JSON | None:
         case "reasoning" if kept.get("signature"):
             return {"type": "thinking", "thinking": part["text"], "signature": kept["signature"]}
         case "tool-call" if not part.get("providerExecuted"):
-            call = {"type": "tool_use", "id": ids.new(part["toolCallId"]), "name": part["toolName"]}
+            call = {"type": "tool_use", "id": _call_id(part), "name": part["toolName"]}
             caller = {"caller": kept["caller"]} if "caller" in kept else {}
             return call | {"input": _object(part["input"])} | caller
         case "tool-call" if "type" in kept:
@@ -102,8 +98,8 @@ def _object(given: Any) -> JSON:
     return given if isinstance(given, dict) else {"input": given}
 
 
-def _result(part: JSON, ids: _CallIds) -> JSON:
-    result: JSON = {"type": "tool_result", "tool_use_id": ids.next(part["toolCallId"])}
+def _result(part: JSON) -> JSON:
+    result: JSON = {"type": "tool_result", "tool_use_id": _call_id(part)}
     output = part["output"]
     match output["type"]:
         case "text":
@@ -115,26 +111,8 @@ def _result(part: JSON, ids: _CallIds) -> JSON:
     return result | {"content": msgspec.json.encode(output["value"]).decode()}
 
 
-class _CallIds:
-    """The ids of calls: of letters that are allowed, and each only once in a request."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-        self._waiting: dict[str, list[str]] = {}  # for their results
-
-    def new(self, call_id: str) -> str:
-        """The id for one more call; some servers begin anew with every answer."""
-        name = call_id
-        if not re.fullmatch(r"[a-zA-Z0-9_-]+", name):
-            name = f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:24]}"
-        unique, number = name, 1
-        while unique in self._taken:
-            number += 1
-            unique = f"{name}_{number}"
-        self._taken.add(unique)
-        self._waiting.setdefault(call_id, []).append(unique)
-        return unique
-
-    def next(self, call_id: str) -> str:
-        """The id of the call that the next result is for."""
-        return self._waiting[call_id].pop(0)
+def _call_id(part: JSON) -> str:
+    call_id: str = part["toolCallId"]
+    if re.fullmatch(r"[a-zA-Z0-9_-]+", call_id):
+        return call_id
+    return f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:24]}"

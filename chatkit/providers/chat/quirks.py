@@ -24,6 +24,8 @@ class Quirks:
         default_factory=lambda: {"include_usage": True}
     )
     reasoning: Callable[[str], JSON] = effort
-    reasoning_field: str | None = None  # where it wants its reasoning back beside tool calls
-    call_id_length: int | None = None  # it refuses the call ids of others
+    # where it wants reasoning back of every answer, in a turn in which tools were called
+    reasoning_field: str | None = None
+    call_ids: str = r".+"  # the pattern of those it takes; others are replaced
+    bridges: bool = False  # it refuses a user who speaks right after a tool
     calls_of_itself: bool = True  # else it is told of tools only where it has to call one

@@ -17,6 +17,9 @@ from chatkit.providers.chat.quirks import Quirks
 from chatkit.providers.dialect import JSON, Prompt, ToolSpec
 from chatkit.providers.strict import is_strict
 
+_ID_LENGTH = 9  # of an id that replaces another: what Mistral takes, and all others too
+_UNKNOWN = " "  # reasoning that nobody told, where there must be some
+_BRIDGE = "(This answer was interrupted.)"
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
@@ -63,13 +66,18 @@ def _format(schema: JSON, name: str) -> JSON:
 
 
 def _messages(prompt: Prompt, quirks: Quirks) -> Iterator[JSON]:
+    before, has_called = "", False  # the role before, and whether this turn has called tools
     for message in prompt.messages:
         content: list[JSON] = message["content"]
-        match message["role"]:
+        if quirks.bridges and (before, message["role"]) == ("tool", "user"):
+            yield {"role": "assistant", "content": _BRIDGE}
+        before = message["role"]
+        has_called = before == "tool" or (has_called and before == "assistant")
+        match before:
             case "tool":
                 yield from (_result(part, quirks) for part in content)
             case "assistant":
-                yield from _answer(content, prompt.provider, quirks)
+                yield from _answer(content, prompt.provider, quirks, has_called=has_called)
             case "system":
                 yield {"role": quirks.system_role, "content": _texts(content, "\n\n")}
             case role:
@@ -104,7 +112,9 @@ def _part(part: JSON) -> JSON:
     return {"type": "file", "file": {"filename": filename, "file_data": address}}
 
 
-def _answer(parts: list[JSON], provider: str, quirks: Quirks) -> Iterator[JSON]:
+def _answer(
+    parts: list[JSON], provider: str, quirks: Quirks, *, has_called: bool
+) -> Iterator[JSON]:
     """An earlier answer; none where nothing of it can be sent, as of reasoning alone."""
     text = _texts(parts)
     calls = [
@@ -119,9 +129,9 @@ def _answer(parts: list[JSON], provider: str, quirks: Quirks) -> Iterator[JSON]:
         answer["tool_calls"] = calls
     if details := [detail for part in parts for detail in _details(part, provider)]:
         answer["reasoning_details"] = details
-    reasoning = "".join(part["text"] for part in parts if part["type"] == "reasoning")
-    if calls and reasoning and quirks.reasoning_field:
-        answer[quirks.reasoning_field] = reasoning
+    if quirks.reasoning_field and (calls or has_called):
+        reasoning = "".join(part["text"] for part in parts if part["type"] == "reasoning")
+        answer[quirks.reasoning_field] = reasoning or _UNKNOWN
     yield answer
 
 
@@ -153,10 +163,9 @@ def _result(part: JSON, quirks: Quirks) -> JSON:
 
 def _call_id(part: JSON, quirks: Quirks) -> str:
     call_id: str = part["toolCallId"]
-    length = quirks.call_id_length
-    if length is None or re.fullmatch(f"[a-zA-Z0-9]{{{length}}}", call_id):
+    if re.fullmatch(quirks.call_ids, call_id, re.DOTALL):
         return call_id
-    return hashlib.sha256(call_id.encode()).hexdigest()[:length]
+    return hashlib.sha256(call_id.encode()).hexdigest()[:_ID_LENGTH]
 
 
 def _json(value: Any) -> str:

@@ -14,6 +14,7 @@ class Event(msgspec.Struct, gc=False):
 
     type: Any = None
     output_index: Any = None  # of the item it belongs to: its id may change midway
+    item_id: Any = None  # says that too, where a server counts nothing
     content_index: Any = None  # of the text in that item
     summary_index: Any = None
     delta: Any = None

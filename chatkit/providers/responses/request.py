@@ -26,7 +26,8 @@ _LONGEST_ID = 64  # characters of a call id; longer ones, as some servers make, 
 def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
     """The request for an answer of `model`. Raises MessageError."""
     asked: JSON = {"model": model, "stream": True, **quirks.fields}
-    if quirks.encrypts_except and not re.match(quirks.encrypts_except, model):
+    may_reason = not (quirks.encrypts_except and re.match(quirks.encrypts_except, model))
+    if quirks.encrypts_except and may_reason:
         asked["include"] = ["reasoning.encrypted_content"]
     for option, value in prompt.options.items():
         if option == "reasoning":
@@ -39,7 +40,8 @@ def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
     if prompt.schema is not None:
         asked["text"] = {"format": _format(prompt.schema, prompt.schema_name)}
     _add(asked, prompt.options.get("extra") or {})
-    asked["input"] = list(_input(prompt, quirks, is_stored=asked.get("store", True)))
+    state_of = prompt.provider if may_reason else ""  # else it refuses reasoning, even its own
+    asked["input"] = list(_input(prompt, quirks, state_of, is_stored=asked.get("store", True)))
     return asked
 
 
@@ -82,8 +84,7 @@ def _add(asked: JSON, extra: JSON) -> None:
 # -- messages --
 
 
-def _input(prompt: Prompt, quirks: Quirks, *, is_stored: bool) -> Iterator[JSON]:
-    provider = prompt.provider
+def _input(prompt: Prompt, quirks: Quirks, provider: str, *, is_stored: bool) -> Iterator[JSON]:
     for message in prompt.messages:
         content: list[JSON] = message["content"]
         match message["role"]:
@@ -103,7 +104,7 @@ def _content(part: JSON) -> JSON:
         return {"type": "input_text", "text": part["text"]}
     kind, address = str(part["mediaType"]), str(part["data"])
     if kind.startswith("image/"):
-        return {"type": "input_image", "image_url": address}
+        return {"type": "input_image", "image_url": address, "detail": "auto"}
     if kind.startswith(("audio/", "video/")):
         raise MessageError(
             f"the Responses API takes no {kind} file; ask a model that does, over openai-chat/"
@@ -182,15 +183,14 @@ def _message(part: JSON, kept: JSON, provider: str) -> JSON:
         said: JSON = {"type": "refusal", "refusal": text}
     else:
         said = {"type": "output_text", "text": text, "annotations": []}
-    whole = {**kept, "status": "completed"} if kept else {"role": "assistant"}
+    # of another provider's it has no id, and made-up ones are looked up and not found
+    whole = {**kept, "status": "completed"} if kept else {"type": "message", "role": "assistant"}
     return {**whole, "content": [said]}
 
 
 def _is_same_message(item: JSON, before: JSON) -> bool:
-    both = (item, before)
-    return all("content" in each and "role" in each for each in both) and (
-        item.get("id") == before.get("id")
-    )
+    known_by = ("role", "type", "id")
+    return "role" in item and all(item.get(name) == before.get(name) for name in known_by)
 
 
 def _call(part: JSON, kept: JSON) -> JSON:

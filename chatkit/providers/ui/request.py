@@ -44,7 +44,7 @@ def body(model: str, prompt: Prompt, quirks: object) -> JSON:
 def _is_sent(message: Message) -> bool:
     """Not an answer that failed before it said anything: the AI SDK refuses a message without
     parts."""
-    return message.role != "assistant" or not message.is_empty
+    return bool(message.parts) and (message.role != "assistant" or not message.is_empty)
 
 
 def _message(message: Message, model_id: str) -> JSON:
