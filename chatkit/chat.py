@@ -96,8 +96,8 @@ class Chat:
         settings.model.check_options(settings.options)
         message = _user_message(content, files)
         print_ = _fingerprint(message, settings)
-        with self._conversation.lock:
-            self._conversation.settings = settings
+        with self._conversation.changing():
+            self._conversation.settings = self._settings({})
             anchor = self._conversation.anchor(host.current().position())
             place = self._session.place(self._tree, anchor, print_)
             if place.turn is None:
@@ -128,10 +128,11 @@ class Chat:
         node = self._node(message)
         if node.role != "user":
             raise MessageError("only what you said can be edited; for another answer: regenerate()")
-        settings = self._settings({})
+        answer = self._tree.answer(node)
+        settings = self._conversation.asked_of(answer) if answer else self._settings({})
         edited = _user_message(content, files)
         print_ = _fingerprint(edited, settings)
-        with self._conversation.lock:
+        with self._conversation.changing():
             same = [n for n in self._tree.siblings(node) if n.fingerprint == print_]
             turn = same[-1] if same else self._new_turn(edited, node.parent, node.anchor, print_)
             reply = self._answer(turn, settings, fresh=False)
@@ -201,7 +202,7 @@ class Chat:
 
     def switch(self, message: Message | str) -> None:
         """Make the branch through a message the active one, to its newest end."""
-        with self._conversation.lock:
+        with self._conversation.changing():
             self._conversation.switch(self._node(message))
 
     def fork(self, new_id: str) -> Chat:
@@ -210,14 +211,22 @@ class Chat:
         Forking to the same id again gives the chat that was forked before. Raises BadChatId if
         there is another chat of that name.
         """
-        copy = Chat(new_id, model=self.model, system=self.system, store=self.store, **self.options)
+        copy = Chat(
+            new_id,
+            model=self.model,
+            system=self.system,
+            tools=self.tools.values(),
+            max_steps=self.max_steps,
+            store=self.store,
+            **self.options,
+        )
         copy._conversation.begin_with(self.id, self.messages)
         return copy
 
     def clear(self) -> None:
         """Begin again from nothing. What was said stays stored: `switch` to it undoes this."""
         self.stop()
-        with self._conversation.lock:
+        with self._conversation.changing():
             self._conversation.move(None)
 
     def delete(self) -> None:
@@ -284,13 +293,14 @@ class Chat:
     def _answer(self, turn: Node, settings: Settings, fresh: bool) -> Reply:
         """The answer to show for a turn: the one there is, or a new one where that is no use."""
         answer = self._tree.answer(turn)
+        if answer is not None and not fresh and _broke_off_at_calls(answer):
+            settings.model.check(settings.options)
+            self._conversation.switch(answer)
+            return self._conversation.go_on(answer.message, settings)
         if answer is None or fresh or _asks_again(answer):
             settings.model.check(settings.options)
             return self._conversation.ask(turn, settings)
         self._conversation.switch(answer)
-        if answer.status == "interrupted" and is_at_calls(answer.message):
-            settings.model.check(settings.options)
-            return self._conversation.go_on(answer.message, settings)
         self._conversation.asked_with(answer, settings)
         return self._conversation.reply(answer)
 
@@ -384,6 +394,11 @@ def _fingerprint(message: Message, settings: Settings) -> str:
         asked.append(settings.schema.json)
     text = json.dumps(asked, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _broke_off_at_calls(answer: Node) -> bool:
+    """Whether going on from its tool calls is all that is left: asking again would call again."""
+    return answer.status in ("interrupted", "error") and is_at_calls(answer.message)
 
 
 def _asks_again(answer: Node) -> bool:

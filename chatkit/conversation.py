@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -62,7 +63,24 @@ class Conversation:
         self._sends = 0  # how many the cell that runs now has made
         self._asked: dict[str, Settings] = {}
         self._feeds: dict[str, Feed] = {}
-        self._last: Feed | None = None  # the answer that a new one waits for
+        self._unwritten: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._changes = 0  # how deep in `changing` the thread is that holds the lock
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the tree to change it. What that makes to be written is written once it is let
+        go: the engine, which writes, looks at the tree too."""
+        writes = []
+        with self.lock:
+            self._changes += 1
+            try:
+                yield
+            finally:
+                self._changes -= 1
+                if not self._changes:
+                    writes, self._unwritten = self._unwritten, []
+        for write in writes:
+            engines.get_engine().run(write())
 
     # -- opening --
 
@@ -156,7 +174,7 @@ class Conversation:
             is_continuation=is_continuation,
         )
         producer = Producer(feed, ask, engine, journal)
-        after = self._last
+        after = self.live()  # one of them may be stopped: the others come first all the same
         self._adopt(node, feed, producer)
         engine.call(feed.drain)
         engine.call(producer.start, after)
@@ -179,7 +197,7 @@ class Conversation:
 
     def _adopt(self, node: Node, feed: Feed, producer: Producer | Follower) -> None:
         node.live = feed.message
-        self._feeds[node.id] = self._last = feed
+        self._feeds[node.id] = feed
         self.producers[node.id] = producer
 
     def _prompt(self, turn: str | None, system: str | None) -> list[Message]:
@@ -208,9 +226,9 @@ class Conversation:
         return {**self.header, "head": self.tree.head}
 
     def save_row(self, node: Node) -> None:
-        """Store what changed about a message that is stored already."""
+        """Store what changed about a message that is stored already. While `changing`."""
         if node.stored:
-            engines.get_engine().run(self.store.update(self.id, node.row()))
+            self._unwritten.append(lambda: self.store.update(self.id, node.row()))
 
     def begin_with(self, origin: str, messages: Sequence[Message]) -> None:
         """A fork begins as a copy of another chat's branch. Raises BadChatId if it is no fork."""
@@ -238,15 +256,15 @@ class Conversation:
             self._asked.clear()
 
     def switch(self, node: Node) -> None:
-        """Make the branch through `node` the active one."""
+        """Make the branch through `node` the active one. While `changing`."""
         if not self.tree.is_active(node):
             self.move(self.tree.leaf(node).id)
 
     def move(self, head: str | None) -> None:
-        """The active branch ends at `head`."""
+        """The active branch ends at `head`. While `changing`."""
         self.tree.head = head
         if self.tree.nodes:
-            engines.get_engine().run(self.store.describe(self.id, {"head": head}))
+            self._unwritten.append(lambda: self.store.describe(self.id, {"head": head}))
 
     # -- answers --
 
@@ -267,20 +285,23 @@ class Conversation:
 
     def regenerate(self, message: Message, *, resumes: bool = False) -> Reply:
         """Another answer beside `message`, asked as that one was."""
-        with self.lock:
+        with self.changing():
             node = self.node(message)
             turn = self.node(node.parent) if node.role == "assistant" else node
             replaces = node.message.metadata.get("responseId") or node.id
-            return self.ask(turn, self._asked_of(node), replaces=replaces, resumes=resumes)
+            return self.ask(turn, self.asked_of(node), replaces=replaces, resumes=resumes)
 
     def resume(self, message: Message) -> Reply:
         """Go on with an answer that broke off: where it was, else beside it."""
-        with self.lock:
+        with self.changing():
+            node = self.node(message)
+            if node.id in self._feeds and not self._feeds[node.id].ended:
+                return self.reply(node)  # somebody has gone on with it already
             if is_at_calls(message):
-                return self.go_on(message, self._asked_of(self.node(message)))
+                return self.go_on(message, self.asked_of(node))
             return self.regenerate(message, resumes=True)
 
-    def _asked_of(self, node: Node) -> Settings:
+    def asked_of(self, node: Node) -> Settings:
         """How an answer was asked for, or would be now."""
         settings = self._asked.get(node.id) or self.settings
         assert settings is not None  # a Chat made this conversation
@@ -295,7 +316,8 @@ class Conversation:
 
     def live(self) -> list[Feed]:
         """The answers that have not ended, in their order."""
-        return [self._feeds[id] for id in self.producers if not self._feeds[id].ended]
+        feeds = [self._feeds[id] for id in list(self.producers) if id in self._feeds]
+        return [feed for feed in feeds if not feed.ended]
 
 
 def partial(message: Message, chunks: list[JSON]) -> Message:

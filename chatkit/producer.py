@@ -75,19 +75,20 @@ class Producer(Running):
         self._journal = journal
         self._steps = Steps(ask.question, feed, engine, publish=self._publish, flush=self._flush)
         self._halt: Status | None = None  # why it was told to end
-        self._answered = False  # nothing is left but to write its end
+        self._can_end = False  # not before its task has begun, nor while its end is written
         self._began = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._on_chunk = ask.on_chunk
 
-    def start(self, after: Feed | None = None) -> None:
-        """Begin, once the answer before this one has ended. On the engine's loop."""
+    def start(self, after: Sequence[Feed] = ()) -> None:
+        """Begin, once the answers before this one have ended. On the engine's loop."""
         self._engine.running.add(self)
         self._task = self._engine.loop.create_task(self._run(after))
 
     def stop(self) -> None:
         """Somebody said stop: the connection is closed, what arrived is kept."""
         self._end_early("stopped")
+        self.feed.drain()  # one that was never begun ends too
 
     def interrupt(self) -> None:
         """The process ends: what arrived is kept."""
@@ -105,25 +106,28 @@ class Producer(Running):
         await asyncio.wrap_future(self.feed.done)
 
     def _end_early(self, status: Status) -> None:
-        if self._task is not None and self._halt is None:
+        if self._halt is None:
             self._halt = status
-            if not self._answered:
+            if self._task is not None and self._can_end:
                 self._task.cancel()
         if status == "interrupted" and self._journal is not None:
             self._journal.give_up()
 
-    async def _run(self, after: Feed | None) -> None:
+    async def _run(self, after: Sequence[Feed]) -> None:
+        self._can_end = True
         status, error = await self._answer(after)
-        self._answered = True
+        self._can_end = False
         try:
             await self._finish(await self._accounted(self._final(status, error)), error)
         finally:
+            if not self.feed.ended:  # what could not be summed up or written is over all the same
+                self.feed.end(settled(self.feed.message(), status), error)
             self.feed.done.set_result(None)
             if self._journal is not None:
                 await self._journal.settle()
             self._engine.running.discard(self)
 
-    async def _answer(self, after: Feed | None) -> tuple[Status, Exception | None]:
+    async def _answer(self, after: Sequence[Feed]) -> tuple[Status, Exception | None]:
         """How it ended, and why. Every foreign way to end becomes one of four here."""
         try:
             await self._read(after)
@@ -145,11 +149,13 @@ class Producer(Running):
             return "error", self._steps.error
         return ("complete" if self._steps.whole else self._halt or "interrupted"), None
 
-    async def _read(self, after: Feed | None) -> None:
+    async def _read(self, after: Sequence[Feed]) -> None:
+        if self._halt is not None:
+            raise asyncio.CancelledError  # before it began
         if self._journal is not None:
             await self._journal.prepare(self.feed.message().id)
-        if after is not None:
-            await after.until_end()
+        for earlier in after:
+            await earlier.until_end()
         await self.feed.wanted()
         messages = self._ask.messages()
         started = self._started(self.feed.message())
@@ -210,9 +216,12 @@ class Producer(Running):
         """The message with its tokens and its cost, as far as they can be known."""
         model = self._ask.question.model
         asked = "" if message.usage else "\n".join(m.text for m in self._ask.messages())
+        told = dict(message.metadata)
+        if not self._steps.told_cost:
+            told.pop("cost", None)  # of what there was before this went on
         price = partial(
             accounted,
-            message.metadata,
+            told,
             model=model.name,
             provider=model.vendor,
             prompt_text=asked,

@@ -74,19 +74,31 @@ def _unfold_tool(part: m.ToolPart) -> list[c.Chunk]:
         metadata,
         part.tool_metadata,
     )
+    asked = _unfold_approval(part)
     match part.state:
         case "output-available":
             output = c.ToolOutputAvailable(call_id, part.output, part.preliminary)
-            return [call, replace(output, provider_metadata=part.result_provider_metadata)]
+            return [call, *asked, replace(output, provider_metadata=part.result_provider_metadata)]
         case "output-error":
             error = c.ToolOutputError(call_id, part.error_text or "")
-            return [call, replace(error, provider_metadata=part.result_provider_metadata)]
+            return [call, *asked, replace(error, provider_metadata=part.result_provider_metadata)]
         case "output-denied":
-            return [call, c.ToolOutputDenied(call_id)]
+            return [call, *asked, c.ToolOutputDenied(call_id)]
         case "input-streaming":
             return [c.ToolInputStart(call_id, name)]
         case _:
-            return [call]
+            return [call, *asked]
+
+
+def _unfold_approval(part: m.ToolPart) -> list[c.Chunk]:
+    """The question whether a call may be run, and what was said to it."""
+    told = part.approval
+    if told is None or not isinstance(told.get("id"), str):
+        return []
+    asked = c.ToolApprovalRequest(told["id"], part.tool_call_id)
+    if not isinstance(told.get("approved"), bool):
+        return [asked]
+    return [asked, c.ToolApprovalResponse(told["id"], told["approved"], told.get("reason"))]
 
 
 def _settled_part(part: m.Part) -> m.Part:
