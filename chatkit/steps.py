@@ -27,6 +27,7 @@ from chatkit.tools import Tool
 
 LINGER = 1.0  # seconds that a server has to close its stream after its last word
 MAX_STEPS = 20
+_TELLING = frozenset((c.MessageMetadata, c.Finish))  # chunks that speak of the whole answer
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ class Steps:
         publish: Callable[[list[c.Chunk]], None],
         flush: Callable[[], Awaitable[None]],
     ) -> None:
+        self.told_cost = False  # the provider has said what it takes
         self.whole = False  # the model has said all it has to say
         self.calls = Calls(question.tools, publish=publish, flush=flush, can_ask=question.can_ask)
         self._question = question
@@ -155,7 +157,7 @@ class Steps:
     def _options(self) -> Mapping[str, Any]:
         """A choice of tool is for the first step; kept up, it would never let the model answer."""
         options = self._question.options
-        if self._count and "tool_choice" in options:
+        if "tool_choice" in options and (self._count or not self._feed.message().is_empty):
             return {**options, "tool_choice": None}
         return options
 
@@ -200,7 +202,7 @@ class Steps:
     # -- what a step says of the whole --
 
     def _take(self, chunks: list[c.Chunk]) -> None:
-        if any(type(chunk) in (c.MessageMetadata, c.Finish) for chunk in chunks):
+        if not _TELLING.isdisjoint(map(type, chunks)):  # at every read: a loop would cost more
             chunks = [self._in_total(chunk) for chunk in chunks]
         last = chunks[-1] if chunks else None
         if isinstance(last, c.Finish):
@@ -217,8 +219,9 @@ class Steps:
         step = Message(id="", role="assistant", metadata=told)
         if before.usage is not None:
             told["usage"] = msgspec.to_builtins(before.usage + (step.usage or Usage()))
-        if before.cost is not None and step.cost is not None:
-            told["cost"] = before.cost + step.cost
+        if step.cost is not None:
+            self.told_cost = True
+            told["cost"] = (before.cost or 0) + step.cost
         return replace(chunk, message_metadata=told)
 
     def _finish_step(self, finish: c.Finish) -> None:
@@ -231,7 +234,8 @@ class Steps:
         if self.whole and self._mismatch is None:
             self._publish([*end, finish])
         else:
-            told = {**told, "finishReason": finish.finish_reason}
+            if self.whole:
+                told = {**told, "finishReason": finish.finish_reason}
             self._publish([c.MessageMetadata(told), *end, *([steering] if steering else [])])
         if self._leaving is not None:
             # all has been said; some servers keep the connection open, and nobody waits for that
@@ -255,7 +259,8 @@ class Steps:
         try:
             structure.object_of(self._feed.message(), schema)
         except SchemaMismatch as mismatch:
-            if self._may_repair and finish.finish_reason == "stop":
+            is_last = self._count >= self._question.max_steps
+            if self._may_repair and not is_last and finish.finish_reason == "stop":
                 self._may_repair = False
                 return structure.repair(mismatch)
             self._mismatch = mismatch
@@ -269,7 +274,10 @@ class Steps:
         self.whole = True
         limit = self._question.max_steps
         self._feed.warn(f"It ended after {limit} steps, the most it may take: see max_steps=.")
-        self._publish([c.Finish("tool-calls")])
+        if self._question.schema is not None:
+            self._mismatch = SchemaMismatch(f"There is no answer after {limit} steps.")
+        else:
+            self._publish([c.Finish("tool-calls")])
 
     def _show(self, chunks: list[c.Chunk]) -> None:
         if chunks:
