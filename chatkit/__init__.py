@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from chatkit.chat import Chat, ChatInfo, chats
+from chatkit.chat import Chat
 from chatkit.errors import (
     AuthError,
     BadChatId,
@@ -36,6 +36,7 @@ from chatkit.errors import (
     UnknownModel,
     UnknownOption,
 )
+from chatkit.listing import ChatInfo, chats
 from chatkit.messages import (
     CustomPart,
     DataPart,

@@ -1,34 +1,28 @@
-"""`Chat`: a conversation that restores itself, and `chats`, the list of what is stored."""
+"""`Chat`: a conversation that restores itself."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-
-import msgspec
 
 from chatkit import engine as engines
 from chatkit import host
 from chatkit.calls import is_at_calls
 from chatkit.conversation import Settings, conversation
 from chatkit.errors import BadChatId, MessageError
-from chatkit.files import as_parts
-from chatkit.messages import ENDED, Message, TextPart, Usage, as_messages, part_to_json
+from chatkit.messages import ENDED, Message, Usage
 from chatkit.providers import Model, get_model
-from chatkit.replies import Reply, new_id
+from chatkit.replies import Reply
 from chatkit.schema import schema_of
 from chatkit.steps import MAX_STEPS, checked_steps
 from chatkit.stores import Store, open_store
 from chatkit.tools import as_tools
-from chatkit.tree import Node, Place, Tree
+from chatkit.tree import Node, Tree
+from chatkit.turns import Content, Session, fingerprint, user_message
 
 ChatStatus = Literal["ready", "submitted", "streaming", "error"]
-Content = str | Sequence[Any]
 
 
 class Chat:
@@ -64,7 +58,7 @@ class Chat:
         self.max_steps = checked_steps(max_steps)
         self.options = options
         self.model.check_options(options)  # stored answers are shown without a key
-        self._session = _Session()
+        self._session = Session()
         self._conversation.settings = self._settings({})
 
     # -- asking --
@@ -94,8 +88,8 @@ class Chat:
         """
         settings = self._settings(options, schema, repair)
         settings.model.check_options(settings.options)
-        message = _user_message(content, files)
-        print_ = _fingerprint(message, settings)
+        message = user_message(content, files)
+        print_ = fingerprint(message, settings)
         with self._conversation.changing():
             self._conversation.settings = self._settings({})
             anchor = self._conversation.anchor(host.current().position())
@@ -130,8 +124,8 @@ class Chat:
             raise MessageError("only what you said can be edited; for another answer: regenerate()")
         answer = self._tree.answer(node)
         settings = self._conversation.asked_of(answer) if answer else self._settings({})
-        edited = _user_message(content, files)
-        print_ = _fingerprint(edited, settings)
+        edited = user_message(content, files)
+        print_ = fingerprint(edited, settings)
         with self._conversation.changing():
             same = [n for n in self._tree.siblings(node) if n.fingerprint == print_]
             turn = same[-1] if same else self._new_turn(edited, node.parent, node.anchor, print_)
@@ -305,51 +299,6 @@ class Chat:
         return self._conversation.reply(answer)
 
 
-class _Session:
-    """The sends since one `Chat` was made: what the re-run rule knows of their order."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.claimed: set[str] = set()
-        self.replay = False  # every send so far found its turn by order alone
-
-    def place(self, tree: Tree, anchor: str | None, print_: str) -> Place:
-        """Where the next send belongs."""
-        known = anchor is not None and tree.has_anchor(anchor)
-        place = tree.place(
-            anchor, self.count, print_, claimed=self.claimed, replay=self.replay and self.count > 0
-        )
-        self.replay = (self.replay or self.count == 0) and not known and place.turn is not None
-        self.count += 1
-        return place
-
-
-def chats(store: str | os.PathLike[str] | Store | None = None) -> list[ChatInfo]:
-    """The chats of a store, the last used first."""
-    headers = engines.get_engine().run(open_store(store).chats())
-    return [ChatInfo.from_header(header) for header in headers]
-
-
-class ChatInfo(msgspec.Struct, frozen=True):
-    """A stored chat: `Chat(info.id)` opens it."""
-
-    id: str
-    title: str  # how it began
-    model: str | None
-    created_at: datetime
-    updated_at: datetime
-
-    @classmethod
-    def from_header(cls, header: Mapping[str, Any]) -> ChatInfo:
-        return cls(
-            id=header["id"],
-            title=header.get("title") or "",
-            model=header.get("model"),
-            created_at=datetime.fromisoformat(header["created_at"]),
-            updated_at=datetime.fromisoformat(header["updated_at"]),
-        )
-
-
 def _checked_id(id: str) -> str:
     """Raises BadChatId unless `id` can name a chat: 1 to 200 printable characters, no slash."""
     if not isinstance(id, str):
@@ -362,38 +311,6 @@ def _checked_id(id: str) -> str:
     if odd:
         raise BadChatId(f"{id!r} cannot name a chat: {odd[0]!r} is not allowed in it")
     return id
-
-
-def _user_message(content: Content, files: Any) -> Message:
-    if not isinstance(content, str | Sequence):
-        raise MessageError(f"send takes text or a list of parts, not {type(content).__name__}")
-    if isinstance(content, str):
-        content = [TextPart(content)] if content else []
-    parts = [_part_json(part) for part in (*content, *as_parts(files))]
-    [message] = as_messages([{"role": "user", "content": parts, "id": new_id()}])
-    if message.is_empty:
-        raise MessageError("there is nothing to send: the message is empty")
-    return message.replace(created_at=datetime.now(UTC))
-
-
-def _part_json(part: Any) -> Any:
-    return part if isinstance(part, Mapping) else part_to_json(part)
-
-
-def _fingerprint(message: Message, settings: Settings) -> str:
-    """What was asked, of whom, and how; not when, nor at which address."""
-    asked: list[Any] = [
-        [part_to_json(part) for part in message.parts],
-        settings.model.id,
-        settings.system,
-        dict(settings.options),
-    ]
-    if settings.tools:
-        asked.append([[t.name, t.description, t.parameters] for t in settings.tools.values()])
-    if settings.schema is not None:
-        asked.append(settings.schema.json)
-    text = json.dumps(asked, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _broke_off_at_calls(answer: Node) -> bool:

@@ -49,6 +49,8 @@ LAYERS = (
     "follower",
     "tree",
     "conversation",
+    "turns",
+    "listing",
     "export",
     "chat",
     "notebook",

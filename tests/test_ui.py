@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatkit import Chat, chats
 from chatkit import chunks as c
-from chatkit.chat import Chat, chats
 from chatkit.engine import get_engine
 from chatkit.errors import ConfigError, MessageError, UnknownModel, UnknownOption
 from chatkit.messages import Message, StepPart, TextPart, as_messages
@@ -101,7 +101,7 @@ def test_the_last_message_alone_is_posted_to_a_backend_that_keeps_the_rest() -> 
 
 
 def test_extra_goes_into_the_body_and_may_say_anything_else() -> None:
-    again = {"trigger": "regenerate-message", "messageId": "theirs", "plan": "pro"}
+    again = {"trigger": "regenerate-message", "messageId": "theirs", "body": {"plan": "pro"}}
     assert request(HI, extra=again).body == {"id": "trip", "messages": [HI_JSON], **again}
 
 
