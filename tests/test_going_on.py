@@ -185,7 +185,7 @@ def test_an_answer_of_a_shape_that_takes_too_many_steps_is_an_error(
         asks_for(provider, call("add", '{"a": 2, "b": 3}'))
     else:
         provider.answer("No.")
-    more = {"schema": CITY, "repair": True, "max_steps": 1}
+    more: dict[str, Any] = {"schema": CITY, "repair": True, "max_steps": 1}
     reply = stream_text(model, "Lisbon?", tools=tools, **more).wait(10)
     assert reply.status == "error"
     assert isinstance(reply.error, SchemaMismatch)
