@@ -14,7 +14,6 @@ import msgspec
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")  # and nothing else: U+2028 may stand in the JSON
-_LF = 10
 _FIELDS = frozenset((b"data", b"event", b"id", b"retry"))
 _STRAY_LIMIT = 1_048_576  # bytes kept of what is not an event
 
@@ -41,14 +40,13 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """Each event that `data` completes."""
-        if (  # one event a read, of one line: nearly all are
-            self._between
-            and data[:6] == b"data: "
-            and data.find(b"\n") == len(data) - 2
-            and data[-1] == _LF
-            and b"\r" not in data
-        ):
-            return [Event(data[6:-2])]
+        if self._between and data[-2:] == b"\n\n" and b"\r" not in data:
+            above, _, line = data[:-2].rpartition(b"\n")
+            if line[:6] == b"data: ":  # one event a read: nearly all are
+                if not above:
+                    return [Event(line[6:])]
+                if above[:7] == b"event: " and b"\n" not in above:
+                    return [Event(line[6:], _text(above[7:]) or None)]
         if not self._begun:
             data = self._begin(data)
         if self._after_cr and data:
@@ -97,14 +95,16 @@ class Decoder:
         for line in lines:
             if line[:6] == b"data: ":
                 data.append(line[6:])
-            elif line:
-                self._field(line)
-            else:
+            elif not line:
                 if data:
                     whole = data[0] if len(data) == 1 else b"\n".join(data)
                     events.append(Event(whole, self._event))
                     data.clear()
                 self._event = None
+            elif line[:7] == b"event: ":
+                self._event = _text(line[7:]) or None
+            else:
+                self._field(line)
         return events
 
     def _field(self, line: bytes) -> None:
@@ -113,7 +113,7 @@ class Decoder:
         if name == b"data":
             self._data.append(value)
         elif name == b"event":
-            self._event = value.decode("utf-8", "replace") or None
+            self._event = _text(value) or None
         elif name and name not in _FIELDS:
             self._keep(line, name if not colon else value)
 
@@ -123,3 +123,7 @@ class Decoder:
             kept = line if line.lstrip()[:1] in b'{[]}",' else value
             self._stray.append(kept)
             self._stray_size += len(kept)
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

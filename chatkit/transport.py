@@ -146,30 +146,30 @@ async def _body(client: Any, model: Model, response: Any) -> AsyncGenerator[byte
     encoding = response.headers.get("content-encoding", "identity")
     pieces = response.aiter_raw() if encoding == "identity" else response.aiter_bytes()
     size = line = 0
-    waited, asked = 0.0, time.monotonic()
+    clock = time.monotonic
+    waited, asked = 0.0, clock()
     async with aclosing(pieces):
         async for piece in pieces:
-            waited += time.monotonic() - asked  # a reader may take its time
+            waited += clock() - asked  # a reader may take its time
             if not size and piece.lstrip().startswith(b"<"):  # a page, of a proxy or a portal
                 raise await _refusal(client, model, response, pieces, piece)
             end = piece.rfind(b"\n") + 1
             line = len(piece) - end if end else line + len(piece)
             size += len(piece)
             yield piece
-            if over := _exceeded(size, line, waited):
+            if line > LARGEST_LINE or size > LARGEST_BODY or waited > LONGEST_ANSWER:
+                over = _exceeded(size, line)
                 raise StreamCut(f"{model.provider} {over}; it was left there, what came is kept")
-            asked = time.monotonic()
+            asked = clock()
 
 
-def _exceeded(size: int, line: int, waited: float) -> str:
-    """The limit that an answer has passed, in words; empty while it has not."""
+def _exceeded(size: int, line: int) -> str:
+    """The limit that an answer has passed, in words."""
     if line > LARGEST_LINE:
         return f"sent a line of more than {LARGEST_LINE >> 20} MB"
     if size > LARGEST_BODY:
         return f"sent more than {LARGEST_BODY >> 20} MB"
-    if waited > LONGEST_ANSWER:
-        return f"came to no end in {in_words(LONGEST_ANSWER)}"
-    return ""
+    return f"came to no end in {in_words(LONGEST_ANSWER)}"
 
 
 async def _refusal(

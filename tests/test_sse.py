@@ -97,9 +97,21 @@ def test_any_bytes_in_any_pieces_are_read_without_an_error(pieces: list[bytes]) 
 
 READS = [b"data: x\n\n", b"data: \n\n", b"data: x\n", b"\n", b"event: e\n", b"data: \r\n\r\n"]
 MORE_READS = [b"data: x\n\r", b"data: x\r\n\n", b"\r", b"data: ", b"x\n\n", b": ping\n\n", BOM]
+NAMED_READS = [
+    b"event: e\ndata: x\n\n",
+    b"event: \xff \xc3\xa9\ndata: \n\n",
+    b"event: \ndata: x\n\n",
+    b"event:e\ndata: x\n\n",
+    b"event: e\nevent: f\ndata: x\n\n",
+    b"event: e\r\ndata: x\n\n",
+    b"event: e\ndata: x\ndata: y\n\n",
+    b"event: e\nid: 7\n\n",
+    b"id: 7\ndata: x\n\n",
+    b"\ndata: x\n\n",
+]
 
 
-@given(st.lists(st.sampled_from(READS + MORE_READS), max_size=12))
+@given(st.lists(st.sampled_from(READS + MORE_READS + NAMED_READS), max_size=12))
 def test_reads_that_end_where_events_end_give_the_same_events(pieces: list[bytes]) -> None:
     assert everything(pieces) == everything([b"".join(pieces)])
     assert events(*pieces) == reference(b"".join(pieces))

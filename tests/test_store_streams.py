@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from chatkit.errors import Fenced
-from chatkit.stores import _owner
+from chatkit.stores import Lease, _owner
+from chatkit.stores._rows import Rows
 from chatkit.stores.disk import DiskStore
 from tests.storing import child, end, eventually, ids, line, loaded, message, run, tell
 
@@ -54,6 +55,73 @@ def test_the_end_of_a_stream_puts_the_row_in_the_place_of_its_segments(store: Di
     run(stream())
     assert loaded(store).rows == [message("a", "done"), message("b")]
     assert loaded(store).header["usage"] == 7
+
+
+async def leases(store: DiskStore, *chat_ids: str) -> list[Lease]:
+    found = [await store.acquire(chat_id, "a") for chat_id in chat_ids]
+    return [lease for lease in found if lease is not None]
+
+
+def test_many_streams_are_extended_together(store: DiskStore) -> None:
+    async def stream() -> None:
+        names = [str(number) for number in range(600)]
+        held = await leases(store, *names)
+        for tick in range(3):
+            segments = [(lease, [{"n": tick, "of": lease.chat_id}]) for lease in held]
+            assert await store.extend_all(segments) == [None] * 600
+        for name in names[::100]:
+            kept = await store.segments(name, "a")
+            assert kept == [[{"n": tick, "of": name}] for tick in range(3)]
+
+    run(stream())
+
+
+def test_what_is_known_of_a_stream_is_not_read_again_at_each_tick(
+    store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    look = Rows.get_with_last
+
+    def counted(self: Rows, key: str, prefix: str) -> tuple[Any, str | None]:
+        looked.append(key)
+        return look(self, key, prefix)
+
+    monkeypatch.setattr(Rows, "get_with_last", counted)
+
+    async def stream() -> None:
+        held = await leases(store, *map(str, range(200)))
+        for _ in range(3):
+            await store.extend_all([(lease, [{}]) for lease in held])
+
+    run(stream())
+    assert len(looked) == 200
+
+
+def test_of_many_streams_those_that_were_taken_over_are_fenced_alone(store: DiskStore) -> None:
+    elsewhere = DiskStore(store.location)
+
+    async def stream() -> None:
+        segments = [(lease, [{"n": 1}]) for lease in await leases(store, "a", "b", "c")]
+        assert await store.extend_all(segments) == [None, None, None]
+        await elsewhere.delete("b")
+        first, second, third = await store.extend_all(segments)
+        assert (first, third) == (None, None)
+        assert isinstance(second, Fenced)
+        assert [len(await store.segments(name, "a")) for name in "abc"] == [2, 0, 2]
+
+    run(stream())
+    run(elsewhere.close())
+
+
+def test_two_segments_of_one_stream_keep_their_order(store: DiskStore) -> None:
+    async def stream() -> None:
+        [lease] = await leases(store, "trip")
+        await store.extend_all([(lease, [{"n": 1}]), (lease, [{"n": 2}])])
+        await store.beat(lease)
+        await store.extend_all([(lease, [{"n": 3}]), (lease, [{"n": 4}])])
+        assert await store.segments("trip", "a") == [[{"n": n}] for n in (1, 2, 3, 4)]
+
+    run(stream())
 
 
 def test_a_row_without_a_stream_has_no_status_and_nothing_to_recover(store: DiskStore) -> None:

@@ -85,6 +85,31 @@ def test_one_fenced_write_fails_alone(store: DiskStore) -> None:
     assert run(store.segments("trip", "bad")) == []
 
 
+def test_a_segment_that_was_undone_leaves_no_gap(store: DiskStore) -> None:
+    def wrong(rows: object) -> None:
+        raise ZeroDivisionError
+
+    async def stream() -> None:
+        lease = await store.acquire("trip", "a")
+        assert lease is not None
+        await store.extend(lease, [{"n": 1}])
+        async with held(store):
+            tasks = [
+                asyncio.create_task(store.extend(lease, [{"n": 2}])),
+                asyncio.create_task(store._io.write(wrong)),
+            ]
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 2
+        assert await store.segments("trip", "a") == [[{"n": 1}]]
+        await store.extend(lease, [{"n": 2}])
+        assert await store.segments("trip", "a") == [[{"n": 1}], [{"n": 2}]]
+        info = await store.status("trip", "a")
+        assert info is not None
+        assert info.segments == 2
+
+    run(stream())
+
+
 def test_a_cancelled_task_takes_back_nothing_it_has_queued(store: DiskStore) -> None:
     async def cancel_the_first() -> None:
         async with held(store):

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from chatkit.stores import _json
 
 log = logging.getLogger("chatkit.store")
+T = TypeVar("T")
+_BATCH = 256  # rows in one statement: two parameters each, of which some builds take 999
 
 # A value that is not just as chatkit writes them (a pickle, a file name) reads as NULL.
 _VALUE = (
@@ -76,17 +81,30 @@ class Rows:
         value, last = found.fetchone()
         return None if value is None else _value(key, value), last
 
+    def has_all(self, rows: Sequence[tuple[str, bytes | None]]) -> bool:
+        """Whether all these rows are there, with just these values (None: with any)."""
+        found = 0
+        for some in _batches(rows):
+            statement = (
+                f"SELECT count(*) FROM (VALUES {_many('(?, ?)', some)}) AS known CROSS JOIN Cache"
+                " ON key = known.column1 AND raw = 1"
+                " AND (known.column2 IS NULL OR value = known.column2)"
+            )
+            found += self._sql(statement, _flat(some)).fetchone()[0]
+        return found == len(rows)
+
     def put(self, key: str, value: bytes) -> None:
         """Write a row; one that is there is replaced and keeps its place."""
         self._cache.set(key, value)
 
-    def add(self, key: str, value: bytes) -> None:
-        """Write a row that is new: half the work of `put`, which looks first."""
-        self._sql(
-            "INSERT INTO Cache (key, raw, store_time, access_time, mode, value)"
-            " VALUES (?, 1, 0, 0, 1, ?)",
-            (key, value),
-        )
+    def add_all(self, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Write rows that are new: half the work of `put`, which looks first."""
+        for some in _batches(rows):
+            self._sql(
+                "INSERT INTO Cache (key, raw, store_time, access_time, mode, value)"
+                f" VALUES {_many('(?, 1, 0, 0, 1, ?)', some)}",
+                _flat(some),
+            )
 
     def drop(self, key: str) -> None:
         """Delete one row."""
@@ -95,6 +113,38 @@ class Rows:
     def drop_all(self, prefix: str) -> None:
         """Delete every row under `prefix`."""
         self._sql("DELETE FROM Cache WHERE key >= ? AND key < ?", (prefix, _end(prefix)))
+
+
+def key_of(kind: str, *ids: str) -> str:
+    """The key of a row: its kind and the ids that it belongs to."""
+    return "/".join((kind, *map(_escape, ids)))
+
+
+def prefix_of(kind: str, *ids: str) -> str:
+    """What the keys of all rows of a kind begin with that belong to these ids."""
+    return key_of(kind, *ids) + "/"
+
+
+@lru_cache(maxsize=4096)
+def _escape(part: str) -> str:
+    return quote(part, safe="", errors="surrogatepass")
+
+
+def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """In few sizes: each makes a statement, and sqlite3 keeps those, 100 KB for a long one."""
+    begin = 0
+    while left := len(rows) - begin:
+        size = min(_BATCH, 1 << left.bit_length() - 1)
+        yield rows[begin : begin + size]
+        begin += size
+
+
+def _many(place: str, rows: Sequence[object]) -> str:
+    return ", ".join([place] * len(rows))
+
+
+def _flat(rows: Sequence[tuple[str, bytes | None]]) -> list[str | bytes | None]:
+    return [value for row in rows for value in row]
 
 
 def _end(prefix: str) -> str:

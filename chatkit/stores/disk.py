@@ -1,39 +1,30 @@
 """The store in a directory: which rows there are, and what may be written when.
 
-    c/<chat>                 the chat's header
-    m/<chat>/<row>           a message
-    s/<chat>/<row>           the stream of a message: state, owner, heartbeat, epoch
-    g/<chat>/<row>/<number>  a segment of it: the chunks of one save, never changed
-    f/<sha256>               the bytes of a file in messages, once for all chats
-    r/<chat>/<sha256>        that the chat holds that file
-
-Every writer of a stream holds a lease with an epoch. Whoever takes a stream over, or ends it,
-raises the epoch in the same transaction, and a writer with an older one is fenced off.
+c/<chat>                 the chat's header
+m/<chat>/<row>           a message
+s/<chat>/<row>           the stream of a message: state, owner, heartbeat, epoch
+g/<chat>/<row>/<number>  a segment of it: the chunks of one save, never changed
+f/<sha256>               the bytes of a file in messages, once for all chats
+r/<chat>/<sha256>        that the chat holds that file
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-import msgspec
-
-from chatkit.errors import ConfigError, Fenced, StoreError
-from chatkit.stores import _files, _json, _owner
+from chatkit.errors import ConfigError, StoreError
+from chatkit.stores import _files, _json
+from chatkit.stores import _streams as streams
 from chatkit.stores._database import Database
-from chatkit.stores._rows import Rows
+from chatkit.stores._rows import Rows, key_of, prefix_of
 from chatkit.stores._thread import IoThread
 from chatkit.stores.protocol import Lease, Row, Stored, StreamInfo
 
 VERSION = 2  # of the stored format, in each chat's header; 1 kept files in the rows
-STREAMING = "streaming"
-BEAT = 1.0  # seconds between two heartbeats, at least
 
 
 class DiskStore:
@@ -47,11 +38,12 @@ class DiskStore:
                 "give a path without it"
             )
         self._io = IoThread(lambda: Database(Path(self.location)))
+        self._segments = streams.Segments()  # of the I/O thread
 
     async def load(self, chat_id: str, *, limit: int | None = None) -> Stored | None:
         def look(stored: Rows) -> tuple[Any, list[Any]]:
-            header = stored.get(_key("c", chat_id))
-            return header, _with_files(stored, stored.latest(_prefix("m", chat_id), limit))
+            header = stored.get(key_of("c", chat_id))
+            return header, _with_files(stored, stored.latest(prefix_of("m", chat_id), limit))
 
         header, rows = await self._io.read(look)
         if header is None and not rows:
@@ -61,7 +53,7 @@ class DiskStore:
     async def append(
         self, chat_id: str, rows: Sequence[Row], *, header: Mapping[str, Any] | None = None
     ) -> None:
-        values = [(_key("m", chat_id, row["id"]), _files.pack(row)) for row in rows]
+        values = [(key_of("m", chat_id, row["id"]), _files.pack(row)) for row in rows]
         patch = _copy(header)
 
         def write(stored: Rows) -> None:
@@ -74,7 +66,7 @@ class DiskStore:
     async def update(
         self, chat_id: str, row: Row, *, header: Mapping[str, Any] | None = None
     ) -> None:
-        key, packed, patch = _key("m", chat_id, row["id"]), _files.pack(row), _copy(header)
+        key, packed, patch = key_of("m", chat_id, row["id"]), _files.pack(row), _copy(header)
 
         def write(stored: Rows) -> None:
             if not stored.has(key):
@@ -96,44 +88,44 @@ class DiskStore:
 
     async def delete(self, chat_id: str) -> None:
         def write(stored: Rows) -> None:
-            stored.drop(_key("c", chat_id))
+            stored.drop(key_of("c", chat_id))
             for kind in ("m", "s", "g"):
-                stored.drop_all(_prefix(kind, chat_id))
+                stored.drop_all(prefix_of(kind, chat_id))
             _drop_files(stored, chat_id)
 
         await self._io.write(write)
 
     async def acquire(self, chat_id: str, row_id: str) -> Lease | None:
         def write(stored: Rows) -> Lease | None:
-            stream = _stream(stored, chat_id, row_id)
+            stream = streams.find(stored, chat_id, row_id)
             if stream is not None and stream.is_alive():
                 return None
-            return _take(stored, chat_id, row_id, 0 if stream is None else stream.epoch)
+            return streams.take(stored, chat_id, row_id, 0 if stream is None else stream.epoch)
 
         return await self._io.write(write)
 
     async def extend(self, lease: Lease, chunks: Sequence[Row]) -> None:
-        packed = _files.pack(list(chunks))
-        key = _key("s", lease.chat_id, lease.row_id)
-        prefix = _prefix("g", lease.chat_id, lease.row_id)
+        [error] = await self.extend_all([(lease, chunks)])
+        if error is not None:
+            raise error
 
-        def write(stored: Rows) -> None:
-            value, last = stored.get_with_last(key, prefix)
-            stream = _held(lease, _parsed(value))
-            number = _number_after(last)
-            if stream.is_due():
-                _put_stream(stored, lease, stream.beaten())
-            stored.add(f"{prefix}{number:08}", packed.value)
-            _put_files(stored, lease.chat_id, packed.files)
+    async def extend_all(
+        self, segments: Sequence[tuple[Lease, Sequence[Row]]]
+    ) -> list[StoreError | None]:
+        packed = [(lease, _files.pack(list(chunks))) for lease, chunks in segments]
 
-        await self._io.write(write)
+        def write(stored: Rows) -> list[StoreError | None]:
+            values = [(lease, segment.value) for lease, segment in packed]
+            errors = self._segments.add(stored, values)
+            for (lease, segment), error in zip(packed, errors, strict=True):
+                if error is None:
+                    _put_files(stored, lease.chat_id, segment.files)
+            return errors
+
+        return await self._io.write(write)
 
     async def beat(self, lease: Lease) -> None:
-        def write(stored: Rows) -> None:
-            stream = _held(lease, _stream(stored, lease.chat_id, lease.row_id))
-            _put_stream(stored, lease, stream.beaten())
-
-        await self._io.write(write)
+        await self._io.write(lambda stored: self._segments.beat(stored, lease))
 
     async def finalize(
         self, lease: Lease, row: Row, *, header: Mapping[str, Any] | None = None
@@ -142,40 +134,41 @@ class DiskStore:
         state = _final_state(row)
 
         def write(stored: Rows) -> None:
-            stream = _held(lease, _stream(stored, lease.chat_id, lease.row_id))
+            stream = streams.held(lease, streams.find(stored, lease.chat_id, lease.row_id))
             _touch(stored, lease.chat_id, patch)
-            _put(stored, lease.chat_id, _key("m", lease.chat_id, lease.row_id), packed)
-            _put_stream(stored, lease, stream.ended(state))
-            stored.drop_all(_prefix("g", lease.chat_id, lease.row_id))
+            _put(stored, lease.chat_id, key_of("m", lease.chat_id, lease.row_id), packed)
+            streams.put(stored, lease, stream.ended(state))
+            self._segments.forget(lease)
+            stored.drop_all(prefix_of("g", lease.chat_id, lease.row_id))
 
         await self._io.write(write)
 
     async def segments(self, chat_id: str, row_id: str, since: int = 0) -> list[list[Row]]:
-        prefix = _prefix("g", chat_id, row_id)
+        prefix = prefix_of("g", chat_id, row_id)
         found = await self._io.read(
             lambda rows: _with_files(rows, rows.scan(prefix, f"{since:08}"))
         )
         return [segment if isinstance(segment, list) else [] for segment in found]
 
     async def status(self, chat_id: str, row_id: str) -> StreamInfo | None:
-        key, prefix = _key("s", chat_id, row_id), _prefix("g", chat_id, row_id)
+        key, prefix = key_of("s", chat_id, row_id), prefix_of("g", chat_id, row_id)
 
         def look(stored: Rows) -> StreamInfo | None:
             value, last = stored.get_with_last(key, prefix)
-            stream = _parsed(value)
+            stream = streams.parsed(value)
             if stream is None:
                 return None
-            count = _number_after(last)
+            count = streams.number_after(last)
             return StreamInfo(stream.state, stream.is_alive(), stream.epoch, count, stream.owner)
 
         return await self._io.read(look)
 
     async def recover(self, chat_id: str, row_id: str) -> tuple[Lease, list[Row]] | None:
         def write(stored: Rows) -> Lease | None:
-            stream = _stream(stored, chat_id, row_id)
-            if stream is None or stream.state != STREAMING or stream.is_alive():
+            stream = streams.find(stored, chat_id, row_id)
+            if stream is None or stream.state != streams.STREAMING or stream.is_alive():
                 return None
-            return _take(stored, chat_id, row_id, stream.epoch)
+            return streams.take(stored, chat_id, row_id, stream.epoch)
 
         lease = await self._io.write(write)
         if lease is None:
@@ -194,17 +187,17 @@ def _put(stored: Rows, chat_id: str, key: str, packed: _files.Packed) -> None:
 
 def _put_files(stored: Rows, chat_id: str, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
-        if stored.content(_key("f", name)) != content:  # not there, or damaged
-            stored.put(_key("f", name), content)
-        stored.put(_key("r", chat_id, name), b"true")
+        if stored.content(key_of("f", name)) != content:  # not there, or damaged
+            stored.put(key_of("f", name), content)
+        stored.put(key_of("r", chat_id, name), b"true")
 
 
 def _drop_files(stored: Rows, chat_id: str) -> None:
     """Forget that the chat holds files, and drop those that no other chat holds."""
-    names = _names(stored, _prefix("r", chat_id))
-    stored.drop_all(_prefix("r", chat_id))
+    names = _names(stored, prefix_of("r", chat_id))
+    stored.drop_all(prefix_of("r", chat_id))
     for name in names and names - _names(stored, "r/"):
-        stored.drop(_key("f", name))
+        stored.drop(key_of("f", name))
 
 
 def _names(stored: Rows, prefix: str) -> set[str]:
@@ -212,78 +205,12 @@ def _names(stored: Rows, prefix: str) -> set[str]:
 
 
 def _with_files(stored: Rows, values: list[Any]) -> list[Any]:
-    return _files.unpack(values, lambda name: stored.content(_key("f", name)))
-
-
-class _Stream(msgspec.Struct, frozen=True):
-    """The row that says who writes a message."""
-
-    state: str
-    owner: Row
-    heartbeat: float  # seconds since the epoch
-    epoch: int
-
-    def is_alive(self) -> bool:
-        now = time.time()
-        return self.state == STREAMING and _owner.is_alive(self.owner, self.heartbeat, now)
-
-    def is_due(self) -> bool:
-        return not 0 <= time.time() - self.heartbeat < BEAT  # clocks are set back, too
-
-    def beaten(self) -> _Stream:
-        return msgspec.structs.replace(self, heartbeat=time.time())
-
-    def ended(self, state: str) -> _Stream:
-        return msgspec.structs.replace(self, state=state, epoch=self.epoch + 1)
-
-
-def _stream(stored: Rows, chat_id: str, row_id: str) -> _Stream | None:
-    return _parsed(stored.get(_key("s", chat_id, row_id)))
-
-
-def _parsed(value: Any) -> _Stream | None:
-    try:
-        return None if value is None else msgspec.convert(value, _Stream)
-    except msgspec.ValidationError:  # chatkit did not write this
-        return None
-
-
-def _put_stream(stored: Rows, lease: Lease, stream: _Stream) -> None:
-    stored.put(_key("s", lease.chat_id, lease.row_id), _json.encode(stream))
-
-
-def _take(stored: Rows, chat_id: str, row_id: str, epoch: int) -> Lease:
-    """Make this process the writer, above `epoch`; segments that are there are kept."""
-    lease = Lease(chat_id, row_id, epoch + 1)
-    owner = _owner.this_process()
-    _put_stream(stored, lease, _Stream(STREAMING, owner, time.time(), lease.epoch))
-    return lease
-
-
-def _held(lease: Lease, stream: _Stream | None) -> _Stream:
-    if stream is None:
-        raise Fenced(f"chat {lease.chat_id!r} was deleted while message {lease.row_id!r} streamed")
-    if stream.epoch != lease.epoch or stream.state != STREAMING:
-        raise Fenced(
-            f"message {lease.row_id!r} of chat {lease.chat_id!r} was taken over or ended by "
-            "another writer; what it keeps is theirs"
-        )
-    return stream
-
-
-def _number_after(last: str | None) -> int:
-    """The number of the segment to come, `last` being the key of the one before."""
-    if last is None:
-        return 0
-    number = last.rpartition("/")[2]
-    if not number.isdecimal():
-        raise StoreError(f"the store holds a row that chatkit did not write: {last!r}")
-    return int(number) + 1
+    return _files.unpack(values, lambda name: stored.content(key_of("f", name)))
 
 
 def _touch(stored: Rows, chat_id: str, patch: Row) -> None:
     """Merge `patch` into the chat's header, or begin one."""
-    key = _key("c", chat_id)
+    key = key_of("c", chat_id)
     header = _header(chat_id, stored.get(key))
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     own = {"created_at": header.get("created_at", now), "updated_at": now}
@@ -316,16 +243,3 @@ def _copy(header: Mapping[str, Any] | None) -> Row:
     """A copy that later changes do not reach. Raises TypeError if it is not JSON."""
     copy: Row = _json.decode(_json.encode(dict(header or {})))
     return copy
-
-
-def _key(kind: str, *ids: str) -> str:
-    return "/".join((kind, *map(_escape, ids)))
-
-
-def _prefix(kind: str, *ids: str) -> str:
-    return _key(kind, *ids) + "/"
-
-
-@lru_cache(maxsize=4096)
-def _escape(part: str) -> str:
-    return quote(part, safe="", errors="surrogatepass")

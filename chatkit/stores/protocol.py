@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from chatkit.errors import StoreError
+
 Row: TypeAlias = dict[str, Any]  # a JSON object; a message's row has an "id"
 
 
@@ -85,6 +87,15 @@ class Store(Protocol):
 
     async def extend(self, lease: Lease, chunks: Sequence[Row]) -> None:
         """Add one segment. Raises `Fenced` if the stream was taken over, ended or deleted."""
+
+    async def extend_all(
+        self, segments: Sequence[tuple[Lease, Sequence[Row]]]
+    ) -> list[StoreError | None]:
+        """Add a segment to each of many streams, together: what a tick of all of them costs.
+
+        For each, what kept it from being added (`Fenced`), or None. As ever, a `StoreError`
+        that is raised means that nothing was written.
+        """
 
     async def beat(self, lease: Lease) -> None:
         """Say that the writer lives: needed every second or two in which nothing arrives."""

@@ -1,0 +1,169 @@
+"""The stream of a message in the rows: who writes it, the fence around it, and its segments.
+
+Every writer of a stream holds a lease with an epoch. Whoever takes a stream over, or ends it,
+raises the epoch in the same transaction, and a writer with an older one is fenced off.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from chatkit.errors import Fenced, StoreError
+from chatkit.stores import _json, _owner
+from chatkit.stores._rows import Rows, key_of, prefix_of
+from chatkit.stores.protocol import Lease, Row
+
+STREAMING = "streaming"
+BEAT = 1.0  # seconds between two heartbeats, at least
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """The row that says who writes a message."""
+
+    state: str
+    owner: Row
+    heartbeat: float  # seconds since the epoch
+    epoch: int
+
+    def is_alive(self) -> bool:
+        now = time.time()
+        return self.state == STREAMING and _owner.is_alive(self.owner, self.heartbeat, now)
+
+    def is_due(self) -> bool:
+        return not 0 <= time.time() - self.heartbeat < BEAT  # clocks are set back, too
+
+    def beaten(self) -> Stream:
+        return msgspec.structs.replace(self, heartbeat=time.time())
+
+    def ended(self, state: str) -> Stream:
+        return msgspec.structs.replace(self, state=state, epoch=self.epoch + 1)
+
+
+def find(stored: Rows, chat_id: str, row_id: str) -> Stream | None:
+    """The stream of a message, or None if it never had one."""
+    return parsed(stored.get(key_of("s", chat_id, row_id)))
+
+
+def parsed(value: Any) -> Stream | None:
+    """The stream that a row says, or None of a row that chatkit did not write."""
+    try:
+        return None if value is None else msgspec.convert(value, Stream)
+    except msgspec.ValidationError:
+        return None
+
+
+def put(stored: Rows, lease: Lease, stream: Stream) -> None:
+    """Write the stream's row."""
+    stored.put(key_of("s", lease.chat_id, lease.row_id), _json.encode(stream))
+
+
+def take(stored: Rows, chat_id: str, row_id: str, epoch: int) -> Lease:
+    """Make this process the writer, above `epoch`; segments that are there are kept."""
+    lease = Lease(chat_id, row_id, epoch + 1)
+    owner = _owner.this_process()
+    put(stored, lease, Stream(STREAMING, owner, time.time(), lease.epoch))
+    return lease
+
+
+def held(lease: Lease, stream: Stream | None) -> Stream:
+    """The stream, if the lease still holds. Raises Fenced if not."""
+    if stream is None:
+        raise Fenced(f"chat {lease.chat_id!r} was deleted while message {lease.row_id!r} streamed")
+    if stream.epoch != lease.epoch or stream.state != STREAMING:
+        raise Fenced(
+            f"message {lease.row_id!r} of chat {lease.chat_id!r} was taken over or ended by "
+            "another writer; what it keeps is theirs"
+        )
+    return stream
+
+
+def number_after(last: str | None) -> int:
+    """The number of the segment to come, `last` being the key of the one before."""
+    if last is None:
+        return 0
+    number = last.rpartition("/")[2]
+    if not number.isdecimal():
+        raise StoreError(f"the store holds a row that chatkit did not write: {last!r}")
+    return int(number) + 1
+
+
+class _Seen(NamedTuple):
+    """What the rows said of a stream when this process last added to it."""
+
+    stream: Stream
+    row: tuple[str, bytes]  # of the stream: key and value
+    prefix: str  # of its segments
+    number: int  # of the segment to come
+
+    @property
+    def last(self) -> str:
+        return f"{self.prefix}{self.number - 1:08}"
+
+
+class Segments:
+    """Adds a segment to each of many streams, in few statements.
+
+    Each statement lets go of the interpreter's lock, and beside a busy loop it takes
+    milliseconds to get it back: two statements a stream would make two hundred streams late.
+    So what is known of a stream from its last segment is not read again but checked, in one
+    statement for all; where anything else is found, they are read one by one.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[Lease, _Seen] = {}
+
+    def add(self, stored: Rows, segments: Sequence[tuple[Lease, bytes]]) -> list[StoreError | None]:
+        """Add them; for each what kept it from being added, such as `Fenced`, or None."""
+        self._check(stored, [lease for lease, _ in segments])
+        rows: list[tuple[str, bytes]] = []
+        errors: list[StoreError | None] = []
+        for lease, value in segments:
+            try:
+                seen = self._seen.get(lease) or _look(stored, lease)
+            except StoreError as error:
+                errors.append(error)
+                continue
+            if seen.stream.is_due():
+                seen = _beaten(stored, lease, seen)
+            stream, row, prefix, number = seen
+            rows.append((f"{prefix}{number:08}", value))
+            self._seen[lease] = _Seen(stream, row, prefix, number + 1)
+            errors.append(None)
+        stored.add_all(rows)
+        return errors
+
+    def beat(self, stored: Rows, lease: Lease) -> None:
+        """Say that the writer lives. Raises Fenced."""
+        self._seen[lease] = _beaten(stored, lease, _look(stored, lease))
+
+    def forget(self, lease: Lease) -> None:
+        """Nothing more will be added to this stream."""
+        self._seen.pop(lease, None)
+
+    def _check(self, stored: Rows, leases: Sequence[Lease]) -> None:
+        """Forget what is known of these streams unless all of it is still so."""
+        known = [seen for lease in leases if (seen := self._seen.get(lease))]
+        rows: list[tuple[str, bytes | None]] = [seen.row for seen in known]
+        # a last segment is not there where its write failed
+        rows += [(seen.last, None) for seen in known if seen.number]
+        if not stored.has_all(rows):
+            for lease in leases:
+                self.forget(lease)
+
+
+def _look(stored: Rows, lease: Lease) -> _Seen:
+    key = key_of("s", lease.chat_id, lease.row_id)
+    prefix = prefix_of("g", lease.chat_id, lease.row_id)
+    value, last = stored.get_with_last(key, prefix)
+    stream = held(lease, parsed(value))
+    return _Seen(stream, (key, _json.encode(stream)), prefix, number_after(last))
+
+
+def _beaten(stored: Rows, lease: Lease, seen: _Seen) -> _Seen:
+    stream = seen.stream.beaten()
+    put(stored, lease, stream)
+    return seen._replace(stream=stream, row=(seen.row[0], _json.encode(stream)))
