@@ -194,7 +194,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `metadata` holds what is known of how it came about, under these keys where known: `model`,
     `responseModel`, `responseId`, `usage` (`usageEstimated` where nobody counted), `cost` (US
     dollars), `finishReason`, `rawFinishReason`, `seconds`, `schema` (the name of its shape),
-    `error` (`{"type", "message"}`, and `status` or `text` where there is one).
+    `error` (`{"type", "message"}`, and `status` or `text` where there is one); of Anthropic also
+    `stopDetails`, of Gemini `finishMessage` and `continuationToken`.
     """
 
     id: str

@@ -163,7 +163,8 @@ class Steps:
 
     def _new_decoder(self) -> Decoder:
         question = self._question
-        return question.model.decoder(wants_schema=question.schema is not None)
+        tools = list(question.tools.values())
+        return question.model.decoder(wants_schema=question.schema is not None, tools=tools)
 
     async def _read(self, request: WireRequest) -> None:
         question, transport = self._question, self._engine.transport

@@ -288,6 +288,40 @@ def test_a_limit_without_room_for_thoughts_is_refused_with_the_remedy() -> None:
         body(model="claude-haiku-4-5", reasoning="low", max_tokens=1_000)
 
 
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-opus-4-6"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"temperature": 0.5}, r"temperature is 0\.5.*takes 1 alone"),
+        ({"top_p": 0.9}, r"top_p is 0\.9.*takes 0\.95 to 1 alone"),
+    ],
+)
+def test_what_is_refused_beside_thoughts_is_named_with_the_remedy(
+    model: str, options: Json, words: str
+) -> None:
+    [name] = options
+    with pytest.raises(ConfigError, match=f"{words}: leave out {name} or reasoning"):
+        body(model=model, reasoning="low", **options)
+    body(model=model, **options)
+    body(model=model, reasoning="none", **options)
+
+
+@pytest.mark.parametrize("choice", ["required", "weather"])
+def test_a_call_can_be_forced_with_thoughts_only_where_they_have_no_budget(choice: str) -> None:
+    asked = {"reasoning": "low", "tools": [WEATHER]}
+    with pytest.raises(ConfigError, match=f"tool_choice is '{choice}'.* tool_choice or reasoning"):
+        body(model="claude-haiku-4-5", tool_choice=choice, **asked)
+    for model, chosen in (("claude-opus-4-6", choice), ("claude-haiku-4-5", "none")):
+        assert "thinking" in body(model=model, tool_choice=chosen, **asked)
+
+
+def test_beside_thoughts_the_values_that_are_taken_are_sent() -> None:
+    asked = body(model="claude-haiku-4-5", reasoning="low", temperature=1, top_p=0.95)
+    assert (asked["temperature"], asked["top_p"]) == (1, 0.95)
+    asked = body(model="smollm2", reasoning="low", max_tokens=4_000, temperature=0)
+    assert asked["temperature"] == 0, "another server has rules of its own"
+
+
 @pytest.mark.parametrize(
     ("messages", "thinks"),
     [
@@ -476,9 +510,12 @@ def test_thoughts_without_a_signature_of_its_own_are_left_out(unsigned: Reasonin
 
 
 def test_thoughts_that_led_to_nothing_are_left_out() -> None:
-    picture = FilePart("image/png", PIXEL)  # which an answer cannot hold
-    told = assistant(thought(anthropic={"signature": "sig=="}), picture)
+    told = assistant(thought(anthropic={"signature": "sig=="}))
     assert sent(user("Hello"), told, user("A")) == [by_user(said("Hello"), said("A"))]
+    picture = FilePart("image/png", PIXEL)  # which an answer cannot hold
+    drawn = assistant(thought(anthropic={"signature": "sig=="}), picture)
+    [asked] = sent(user("Hello"), drawn, user("A"))
+    assert [block["type"] for block in asked["content"]] == ["text", "text", "image", "text"]
 
 
 def test_what_the_provider_ran_itself_goes_back_as_it_came() -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from chatkit.chunks import TextDelta, ToolInputAvailable
 from chatkit.messages import as_messages
 from chatkit.providers import get_model
 from chatkit.tools import as_tools
+from tests.histories import data
 
 CITY = {
     "type": "object",
@@ -65,3 +67,30 @@ def test_it_may_call_other_tools_before_it_answers() -> None:
     asked = body("openai-chat", look_up, schemas=False)
     assert names(asked["tools"]) == ["look_up", "answer"]
     assert asked["tool_choice"] == "required"
+
+
+def answer(text: str) -> str:
+    """Note what was answered."""
+    return text
+
+
+def test_a_tool_that_is_called_answer_is_not_taken_for_the_answer() -> None:
+    asked = body("openai-chat", answer, schemas=False)
+    assert names(asked["tools"]) == ["answer", "answer_2"]
+    model = get_model("openai-chat/m", base_url="http://127.0.0.1:9", schemas=False)
+    decoder = model.decoder(wants_schema=True, tools=list(as_tools([answer]).values()))
+    calls = [
+        {"index": place, "id": name, "function": {"name": name, "arguments": given}}
+        for place, (name, given) in enumerate(
+            [("answer", '{"text": "Rome"}'), ("answer_2", '{"name": "Paris"}')]
+        )
+    ]
+    events: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"tool_calls": calls}}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    ]
+    chunks = decoder.feed(data(*events)) + decoder.close()
+    called = [(c.tool_name, c.input) for c in chunks if isinstance(c, ToolInputAvailable)]
+    assert called == [("answer", {"text": "Rome"})]
+    told = [c.delta for c in chunks if isinstance(c, TextDelta)]
+    assert "".join(told) == '{"name": "Paris"}'

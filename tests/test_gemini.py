@@ -166,22 +166,6 @@ def test_no_reasoning_is_as_little_as_the_model_can(name: str, sent: dict[str, A
     assert config == {"thinkingConfig": {"includeThoughts": False, **sent}}
 
 
-def test_extra_is_merged_into_the_objects_it_names() -> None:
-    extra = {
-        "generationConfig": {"topK": 40, "thinkingConfig": {"includeThoughts": False}},
-        "safetySettings": [],
-    }
-    assert body(options={"temperature": 0, "reasoning": "low", "extra": extra}) == {
-        "contents": [SAID],
-        "generationConfig": {
-            "temperature": 0,
-            "topK": 40,
-            "thinkingConfig": {"includeThoughts": False, "thinkingLevel": "low"},
-        },
-        "safetySettings": [],
-    }
-
-
 @pytest.mark.parametrize(
     ("choice", "sent"),
     [

@@ -115,16 +115,6 @@ def test_an_option_that_the_dialect_has_no_word_for_is_refused(option: str) -> N
         body(options={option: 0.5})
 
 
-def test_extra_is_merged_into_the_objects_it_names() -> None:
-    extra = {"generation_config": {"top_k": 4}, "store": True, "previous_interaction_id": "v1_x"}
-    assert body(options={"temperature": 0, "extra": extra}) == {
-        **ASKED,
-        "store": True,
-        "previous_interaction_id": "v1_x",
-        "generation_config": {"temperature": 0, "top_k": 4},
-    }
-
-
 @pytest.mark.parametrize(
     ("choice", "sent"),
     [

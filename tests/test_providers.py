@@ -277,6 +277,43 @@ def test_options_go_by_the_dialects_names_and_extra_is_merged_last() -> None:
     }
 
 
+@dataclass(frozen=True)
+class Spec:
+    """A tool as a model is told of it."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+EMPTY = {"type": "object", "properties": {}, "additionalProperties": False}
+NESTED = {  # an object within an object of the request
+    "openai-chat/gpt-5.2": ("response_format", "json_schema"),
+    "openai/gpt-5.2": ("text", "format"),
+    "anthropic/claude-opus-4-8": ("output_config", "format"),
+    "gemini/gemini-3": ("generationConfig", "responseJsonSchema"),
+    "gemini-interactions/gemini-3": ("response_format", "schema"),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_extra_adds_to_objects_at_any_depth_and_to_lists_and_replaces_the_rest(name: str) -> None:
+    model, tools = get_model(name, api_key="k"), [Spec("look_up", "Look it up.", EMPTY)]
+    outer, inner = NESTED[name]
+    extra = {outer: {inner: {"more": 1}}, "tools": [{"type": "web_search"}], "stream": "no"}
+    asked, plain = (
+        model.request([HELLO], options, tools=tools, schema=EMPTY).body
+        for options in ({"extra": extra}, {})
+    )
+    assert asked == {
+        **plain,
+        outer: {**plain[outer], inner: {**plain[outer][inner], "more": 1}},
+        "tools": [*plain["tools"], {"type": "web_search"}],
+        "stream": "no",
+    }
+    assert "more" not in EMPTY, "what the user gave stays as it was"
+
+
 def test_an_option_that_is_none_is_not_sent() -> None:
     assert "seed" not in body("groq/m", seed=None)
     assert body("local/smollm2", max_tokens=None)["max_tokens"] == 512
@@ -507,9 +544,21 @@ def test_signed_reasoning_goes_back_to_where_it_came_from() -> None:
 
 
 def test_an_answer_of_which_nothing_can_be_sent_is_left_out() -> None:
+    film = FilePart("video/mp4", "data:video/mp4;base64,AAAA")
+    drawn = Message(id="a", role="assistant", parts=(film,))
+    assert {each["role"] for each in sent("groq/m", HELLO, drawn, HELLO)} == {"user"}
+
+
+def test_an_image_that_the_model_made_is_shown_to_it_by_the_user() -> None:
     picture = FilePart("image/png", "data:image/png;base64,AAAA")
     drawn = Message(id="a", role="assistant", parts=(picture,))
-    assert [each["role"] for each in sent("groq/m", HELLO, drawn, HELLO)] == ["user", "user"]
+    [asked] = sent("groq/m", HELLO, drawn, HELLO)
+    assert asked["content"] == [
+        {"type": "text", "text": "Hello"},
+        {"type": "text", "text": "(The assistant made this image.)"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+        {"type": "text", "text": "Hello"},
+    ]
 
 
 def test_mistral_gets_call_ids_of_the_length_it_takes_the_same_for_call_and_result() -> None:

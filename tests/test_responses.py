@@ -152,26 +152,6 @@ def test_an_option_that_the_dialect_has_no_word_for_is_refused(name: str) -> Non
         home().check_options({name: "x" if name == "stop" else 1})
 
 
-def test_extra_is_added_to_what_is_asked_and_takes_nothing_away() -> None:
-    extra = {
-        "tools": [{"type": "web_search"}],
-        "text": {"verbosity": "low"},
-        "include": ["web_search_call.action.sources"],
-        "store": True,
-    }
-    asked = home().request([HELLO], {"extra": extra}, tools=[Weather(CLOSED)], schema=CLOSED).body
-    assert asked == {
-        **HOME,
-        "input": [ASKED],
-        "store": True,
-        "include": ["reasoning.encrypted_content", "web_search_call.action.sources"],
-        "tools": [tool(CLOSED, strict=True), {"type": "web_search"}],
-        "tool_choice": "auto",
-        "text": {"format": schema(CLOSED, strict=True), "verbosity": "low"},
-    }
-    assert "extra" not in asked
-
-
 def tool(parameters: Json, *, strict: bool) -> Json:
     told = {"name": "weather", "description": "How is it?", "parameters": parameters}
     return {"type": "function", **told, "strict": strict}
@@ -385,9 +365,12 @@ def test_another_providers_state_is_left_out() -> None:
 
 
 def test_reasoning_that_nothing_follows_is_left_out() -> None:
-    picture = FilePart("image/png", "data:image/png;base64,AAAA")
-    said = answer(*thought(), picture)
-    assert sent(home(), HELLO, said, HELLO) == [ASKED, ASKED]
+    said = {"type": "input_text", "text": "Hello"}
+    [asked] = sent(home(), HELLO, answer(*thought()), HELLO)
+    assert asked == {"role": "user", "content": [said, said]}
+    picture = FilePart("image/png", "data:image/png;base64,AAAA")  # which an answer cannot hold
+    [asked] = sent(home(), HELLO, answer(*thought(), picture), HELLO)
+    assert asked["role"] == "user"
 
 
 def test_reasoning_that_holds_nothing_but_an_id_goes_back_only_to_where_it_is_stored() -> None:
@@ -455,7 +438,8 @@ def test_a_picture_goes_back_with_its_item() -> None:
     item = {"id": "ig_1", "type": "image_generation_call", "status": "completed"}
     picture = FilePart("image/webp", "data:image/webp;base64,AAAA", provider_metadata=kept(item))
     assert sent(home(), HELLO, answer(picture)) == [ASKED, {**item, "result": "AAAA"}]
-    assert sent(away(), HELLO, answer(picture)) == [ASKED]
+    [told] = sent(away(), HELLO, answer(picture), HELLO)
+    assert told["content"][2] == image("data:image/webp;base64,AAAA")
 
 
 # -- and what comes in goes out again --

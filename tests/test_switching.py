@@ -216,6 +216,52 @@ def test_a_model_that_does_not_reason_is_sent_no_reasoning(name: str) -> None:
     check(provider, sent)
 
 
+# -- images that a model made --
+
+DRAWN = m.FilePart("image/png", "data:image/png;base64,ZHJhd24=")
+ANSWERS: dict[str, tuple[m.Part, ...]] = {
+    "an image alone": (DRAWN,),
+    "an image after thoughts": (m.ReasoningPart("Hm."), DRAWN),
+    "an image and a text": (m.TextPart("There."), DRAWN),
+    "an image, then a call": (
+        DRAWN,
+        m.ToolPart("look", "c", "output-available", input={}, output=1),
+        m.StepPart(),
+        m.TextPart("There."),
+    ),
+    "an image after a call": (
+        m.ToolPart("look", "c", "output-available", input={}, output=1),
+        m.StepPart(),
+        DRAWN,
+    ),
+}
+
+
+@pytest.mark.parametrize("to", NAMES)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_image_that_a_model_made_goes_along_once(name: str, to: str) -> None:
+    answer = m.Message(id="a", role="assistant", parts=ANSWERS[name])
+    thanks = m.Message(id="b", role="assistant", parts=(m.TextPart("Here."),))
+    body = request(to, [HELLO, answer, user(m.TextPart("Now in red.")), thanks, HELLO])
+    check(to, body)
+    written = json.dumps(body)
+    assert written.count("ZHJhd24=") == 1
+    assert written.index("ZHJhd24=") < written.index("Now in red.")
+
+
+@pytest.mark.parametrize("to", ["openai-chat", "xai", "anthropic"])
+def test_an_image_that_only_a_user_can_show_waits_for_the_users_next_turn(to: str) -> None:
+    called = m.ToolPart("look", "c", "output-available", input={}, output=1)
+    answer = m.Message(id="a", role="assistant", parts=(DRAWN, called))
+    body = request(to, [HELLO, answer])
+    check(to, body)
+    assert "ZHJhd24=" not in json.dumps(body)
+    steered = m.SteeringPart("s", [{"type": "text", "text": "In red."}])
+    body = request(to, [HELLO, answer.replace(parts=(DRAWN, called, steered))])
+    check(to, body)
+    assert "ZHJhd24=" in json.dumps(body)
+
+
 # -- what cannot be sent --
 
 CHAT = ("openai-chat", "deepseek", "mistral", "openrouter")

@@ -13,6 +13,7 @@ from chatkit.errors import ProviderError
 from chatkit.messages import Message
 from chatkit.model_messages import to_model_messages
 from chatkit.providers.fitting import fit
+from chatkit.providers.outgoing import merged
 
 JSON = dict[str, Any]
 Hide = Callable[[str], str]  # takes keys out of a text
@@ -43,6 +44,7 @@ class Prompt:
     provider: str = ""  # whose signed and encrypted state in the history goes back as it came
     replaces: str = ""  # the id of an answer that this one takes the place of
     chat_id: str = ""  # of the conversation, where the far side keeps conversations too
+    quirks: Any = None  # of the server that is asked, where its dialect has such
 
     @cached_property
     def messages(self) -> list[JSON]:
@@ -83,7 +85,7 @@ class Dialect:
     """A wire format: its address and its two translations, which are imported when first used."""
 
     path: str  # `{model}` in it stands for the model's name
-    outgoing: str  # where its `(model, prompt, quirks) -> JSON` is, as "module:name"
+    outgoing: str  # where its `(model, prompt) -> JSON` is, as "module:name"
     incoming: str  # where its `(provider, hide) -> Decoder` is
     headers: Mapping[str, str] = field(default_factory=dict)
     lacks: frozenset[str] = frozenset()  # options of `options` that it has no word for
@@ -91,10 +93,10 @@ class Dialect:
     # chat id -> the path of an answer that is still being written, where the far side keeps one
     resume: Callable[[str], str | None] | None = None
 
-    def body(self, model: str, prompt: Prompt, quirks: Any) -> JSON:
+    def body(self, model: str, prompt: Prompt) -> JSON:
         """The JSON that asks a model. Raises ConfigError or MessageError."""
-        translate: Callable[[str, Prompt, Any], JSON] = resolve_name(self.outgoing)
-        return translate(model, prompt, quirks)
+        translate: Callable[[str, Prompt], JSON] = resolve_name(self.outgoing)
+        return merged(translate(model, prompt), prompt.options.get("extra", {}))
 
     def decoder(self, provider: str, hide: Hide) -> Decoder:
         """What reads one stream."""

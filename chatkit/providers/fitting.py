@@ -1,15 +1,17 @@
-"""What every provider asks of a conversation and the AI SDK does not see to: who begins, and what
-calls are known by."""
+"""What providers ask of a conversation and the AI SDK does not see to: who begins, what calls are
+known by, and who shows an image."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 JSON = dict[str, Any]
 
 OPENING = "(The conversation begins here.)"  # what no user said
+MADE = "(The assistant made this image.)"
 _LONGEST_NAME = 64
 
 
@@ -24,11 +26,45 @@ def fit(messages: list[JSON]) -> list[JSON]:
     return messages
 
 
+def hand_over(messages: list[JSON], *, but: Callable[[JSON], bool] | None = None) -> list[JSON]:
+    """These ModelMessages for a provider to whom users alone can show images: those that a model
+    made are in the user's next turn, `but` those that can go back as they came."""
+    result: list[JSON] = []
+    made: list[JSON] = []
+    for message in messages:
+        role, content = message["role"], message["content"]
+        if role == "assistant":
+            pictures = [part for part in content if _is_picture(part) and not (but and but(part))]
+            content = _without(content, pictures)
+            made += [each for picture in pictures for each in (_text(MADE), picture)]
+        elif role == "user":
+            content, made = made + content, []
+        if content and result and result[-1]["role"] == role:
+            result[-1] = {"role": role, "content": result[-1]["content"] + content}
+        elif content:
+            result.append({"role": role, "content": content})
+    return result
+
+
+def _is_picture(part: JSON) -> bool:
+    return part["type"] == "file" and str(part["mediaType"]).startswith("image/")
+
+
+def _without(content: list[JSON], pictures: list[JSON]) -> list[JSON]:
+    """What is left of an answer; nothing where that is thoughts, which have led to a picture."""
+    left = [part for part in content if part not in pictures]
+    return left if any(part["type"] != "reasoning" for part in left) else []
+
+
+def _text(text: str) -> JSON:
+    return {"type": "text", "text": text}
+
+
 def _begin(messages: list[JSON]) -> None:
     """Have a user begin: many a server takes no conversation that begins otherwise, or none."""
     place = sum(message["role"] == "system" for message in messages[:1])
     if not messages[place:] or messages[place]["role"] != "user":
-        messages.insert(place, {"role": "user", "content": [{"type": "text", "text": OPENING}]})
+        messages.insert(place, {"role": "user", "content": [_text(OPENING)]})
 
 
 def _tell_apart(parts: list[JSON]) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from chatkit import chunks as c
 from chatkit.errors import ProviderError
-from chatkit.providers.dialect import JSON, Decoder
+from chatkit.providers.dialect import JSON, Decoder, ToolSpec
 
 ANSWER = "answer"  # what an answer of a given shape is called, here and where it is native
 
@@ -21,15 +22,23 @@ class AnswerTool:
     """The tool as the model is told of it."""
 
     parameters: JSON
-    name: str = ANSWER
+    name: str
     description: str = "Give the final answer. Call this once, with the whole answer."
 
 
-class AnswerDecoder:
-    """Another decoder's chunks, with the call to `AnswerTool` as text."""
+def answer_name(tools: Iterable[ToolSpec]) -> str:
+    """What the tool is called beside these: one of the user's may be called the same."""
+    taken = {tool.name for tool in tools}
+    names = (f"{ANSWER}_{number}" if number > 1 else ANSWER for number in count(1))
+    return next(name for name in names if name not in taken)
 
-    def __init__(self, decoder: Decoder) -> None:
+
+class AnswerDecoder:
+    """Another decoder's chunks, with the calls to the tool called `name` as text."""
+
+    def __init__(self, decoder: Decoder, name: str) -> None:
         self._decoder = decoder
+        self._name = name
         self._ids: set[str] = set()  # of the calls that are answers
         self._others = False  # other tools were called
 
@@ -50,7 +59,7 @@ class AnswerDecoder:
     def _as_text(self, chunks: Iterable[c.Chunk]) -> Iterator[c.Chunk]:
         for chunk in chunks:
             match chunk:
-                case c.ToolInputStart(tool_name=name) if name == ANSWER:
+                case c.ToolInputStart(tool_name=name) if name == self._name:
                     self._ids.add(chunk.tool_call_id)
                     yield c.TextStart(chunk.tool_call_id)
                 case c.ToolInputDelta() if chunk.tool_call_id in self._ids:

@@ -13,7 +13,7 @@ from chatkit.errors import AuthError, ConfigError, MissingKey, NotFound, Provide
 from chatkit.messages import Message, as_messages
 from chatkit.providers import options as known_options
 from chatkit.providers.dialect import JSON, Decoder, Prompt, ToolSpec, WireRequest
-from chatkit.providers.forced import ANSWER, AnswerDecoder, AnswerTool
+from chatkit.providers.forced import ANSWER, AnswerDecoder, AnswerTool, answer_name
 from chatkit.providers.refusals import refusal
 from chatkit.providers.table import Endpoint
 
@@ -92,7 +92,7 @@ class Model:
         if tool_choice not in ("auto", "none", "required", *(tool.name for tool in tools)):
             raise ConfigError(f"tool_choice is {tool_choice!r}, and no tool is called that")
         if schema is not None and not self._has_schemas:
-            tools = [*tools, AnswerTool(schema)]
+            tools = [*tools, AnswerTool(schema, answer_name(tools))]
             tool_choice, schema = "required", None  # some servers do not heed a tool's name
         prompt = Prompt(
             history=history,
@@ -104,15 +104,15 @@ class Model:
             provider=self.provider,
             chat_id=chat_id,
             replaces=replaces,
+            quirks=(self._is_home and self.endpoint.at_home) or self.endpoint.quirks,
         )
         dialect = self.endpoint.dialect
-        quirks = (self._is_home and self.endpoint.at_home) or self.endpoint.quirks
         path = dialect.path.replace("{model}", quote(self.name, safe="/:@"))
         return WireRequest(
             method="POST",
             url=_with_path(self.base_url, path),
             headers=self._headers(),
-            body=dialect.body(self.name, prompt, quirks),
+            body=dialect.body(self.name, prompt),
         )
 
     def resume_request(self, chat_id: str) -> WireRequest | None:
@@ -127,11 +127,12 @@ class Model:
             method="GET", url=_with_path(self.base_url, path), headers=headers, body={}
         )
 
-    def decoder(self, *, wants_schema: bool = False) -> Decoder:
-        """What reads one stream of this model; `wants_schema`: of a request with a schema."""
+    def decoder(self, *, wants_schema: bool = False, tools: Sequence[ToolSpec] = ()) -> Decoder:
+        """What reads one stream of this model; `wants_schema`: of a request with a schema, and
+        with these `tools`."""
         decoder = self.endpoint.dialect.decoder(self.provider, self._hide)
         is_forced = wants_schema and not self._has_schemas
-        return AnswerDecoder(decoder) if is_forced else decoder
+        return AnswerDecoder(decoder, answer_name(tools)) if is_forced else decoder
 
     @property
     def frames_steps(self) -> bool:

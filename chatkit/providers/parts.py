@@ -6,7 +6,7 @@ character.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Literal
 
@@ -27,6 +27,7 @@ class Parts:
         self._id = ""  # of what is open
         self._delta: Callable[[str, str], c.Chunk] = c.TextDelta  # and what extends it
         self._count = 0
+        self._sources: set[str] = set()
 
     def text(self, delta: str) -> None:
         """More text: of the open text part, else of a new one."""
@@ -81,6 +82,15 @@ class Parts:
         """A chunk of any other kind, in its place; what is open stays open."""
         self._flush()
         self._chunks.append(chunk)
+
+    def cite(self, pages: Iterable[tuple[str, str]]) -> None:
+        """Sources by address and title, each once; one without an address is a document."""
+        for url, title in pages:
+            if (url or title) and (url or title) not in self._sources:
+                source_id = f"source-{len(self._sources)}"
+                self._sources.add(url or title)
+                document = c.SourceDocument(source_id, "text/plain", title)
+                self.add(c.SourceUrl(source_id, url, title or None) if url else document)
 
     def take(self) -> list[c.Chunk]:
         """The chunks since the last time."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -16,7 +15,7 @@ from chatkit import chunks as c
 from chatkit.messages import mended
 from chatkit.providers.anthropic import fields
 from chatkit.providers.anthropic.events import BlockDelta, TextDelta, ThinkingDelta
-from chatkit.providers.lenient import tool_input, whole
+from chatkit.providers.lenient import objects, text, tool_input, whole
 from chatkit.providers.parts import Parts
 
 _CALL = {"type", "id", "name", "input"}  # what a call's part has fields for
@@ -64,8 +63,8 @@ class Blocks:
                 self._start_text(index, told)
             case {"type": "thinking"}:
                 self._parts.end()
-                self._parts.reasoning(_text(told.get("thinking")))  # it may be a signature alone
-                block.pieces.append(_text(told.get("signature")))
+                self._parts.reasoning(text(told.get("thinking")))  # it may be a signature alone
+                block.pieces.append(text(told.get("signature")))
             case {"type": "redacted_thinking", "data": str(data)}:
                 self._parts.end()
                 self._parts.reasoning("")
@@ -76,9 +75,8 @@ class Blocks:
                 self._start_call(block)
 
     def _start_text(self, index: int, told: c.JSON) -> None:
-        self._write(index, _text(told.get("text")))
-        citations = told.get("citations")
-        for citation in citations if isinstance(citations, list) else []:
+        self._write(index, text(told.get("text")))
+        for citation in objects(told.get("citations")):
             self._cite(citation)
 
     def _start_call(self, call: _Block) -> None:
@@ -123,28 +121,28 @@ class Blocks:
         """Whatever else may come of a block that has started."""
         block = self._open.get(index)
         match delta:
-            case {"type": "text_delta", "text": str(text)}:
-                self._write(index, text)
-            case {"type": "thinking_delta", "thinking": str(text)}:
-                self._think(index, text)
+            case {"type": "text_delta", "text": str(piece)}:
+                self._write(index, piece)
+            case {"type": "thinking_delta", "thinking": str(piece)}:
+                self._think(index, piece)
             case {"type": "input_json_delta", "partial_json": str(piece)}:
                 self._input(index, piece)
             case {"type": "signature_delta", "signature": str(piece)} if block:
                 block.pieces.append(piece)
-            case {"type": "citations_delta", "citation": citation}:
+            case {"type": "citations_delta", "citation": dict(citation)}:
                 self._cite(whole(citation))
             case {"type": "compaction_delta", **more} if block:
                 block.told |= whole(more)
 
-    def _write(self, index: int, text: str) -> None:
+    def _write(self, index: int, piece: str) -> None:
         block = self._open.get(index)  # None: its start was lost
-        if text and (block is None or block.kind == "text"):
-            self._parts.text(text)
+        if piece and (block is None or block.kind == "text"):
+            self._parts.text(piece)
 
-    def _think(self, index: int, text: str) -> None:
+    def _think(self, index: int, piece: str) -> None:
         block = self._open.get(index)
-        if text and (block is None or block.kind == "thinking"):
-            self._parts.reasoning(text)
+        if piece and (block is None or block.kind == "thinking"):
+            self._parts.reasoning(piece)
 
     def _input(self, index: int, piece: str) -> None:
         call = self._open.get(index)
@@ -152,11 +150,10 @@ class Blocks:
             call.pieces.append(piece)
             self._parts.input(call.told["id"], piece)
 
-    def _cite(self, citation: Any) -> None:
-        if isinstance(citation, dict):
-            metadata = {self._provider: {"citation": citation}}
-            self._parts.add(fields.source(self._sources, citation, metadata))
-            self._sources += 1
+    def _cite(self, citation: c.JSON) -> None:
+        metadata = {self._provider: {"citation": citation}}
+        self._parts.add(fields.source(self._sources, citation, metadata))
+        self._sources += 1
 
     # -- it ends --
 
@@ -204,7 +201,3 @@ class Blocks:
 
 def _is_theirs(call: _Block) -> bool:
     return call.kind != "tool_use"
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
-
 
 class TextDelta(msgspec.Struct, tag_field="type", tag="text_delta", gc=False):
     text: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chatkit.chunks import JSON, FinishReason, SourceDocument, SourceUrl
+from chatkit.providers.lenient import at, counts, objects, text, total
 
 _REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -28,30 +29,22 @@ def usage(told: JSON) -> dict[str, int]:
 
     `input_tokens` counts neither what was read from the cache nor what was written to it.
     """
-    details = told.get("output_tokens_details")
     read, written = told.get("cache_read_input_tokens"), told.get("cache_creation_input_tokens")
-    counts = {
-        "inputTokens": _sum(told.get("input_tokens"), read, written),
-        "outputTokens": told.get("output_tokens"),
-        "reasoningTokens": details.get("thinking_tokens") if isinstance(details, dict) else None,
-        "cachedInputTokens": read,
-        "cacheWriteTokens": written,
-    }
-    return {name: count for name, count in counts.items() if type(count) is int}
-
-
-def _sum(fresh: Any, *cached: Any) -> int | None:
-    if type(fresh) is not int:
-        return None
-    return fresh + sum(count for count in cached if type(count) is int)
+    fresh = told.get("input_tokens")
+    return counts(
+        inputTokens=total(fresh, read, written) if type(fresh) is int else None,
+        outputTokens=told.get("output_tokens"),
+        reasoningTokens=at(told, "output_tokens_details", "thinking_tokens"),
+        cachedInputTokens=read,
+        cacheWriteTokens=written,
+    )
 
 
 def source(number: int, citation: JSON, metadata: JSON) -> SourceUrl | SourceDocument:
     """What a citation rests on: a page, or a document of the conversation."""
     source_id = f"source-{number}"
     address = citation.get("url") or citation.get("source")
-    title = citation.get("title") or citation.get("document_title")
-    title = title if isinstance(title, str) else ""
+    title = text(citation.get("title") or citation.get("document_title"))
     if isinstance(address, str) and address.startswith(("http://", "https://")):
         return SourceUrl(source_id, address, title or None, metadata)
     place = citation.get("document_index")
@@ -74,6 +67,4 @@ def failure_of(result: JSON) -> str | None:
 def _texts(content: Any) -> str:
     if isinstance(content, str):
         return content
-    blocks = content if isinstance(content, list) else []
-    texts = [block.get("text") for block in blocks if isinstance(block, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
+    return "\n".join(filter(None, (text(block.get("text")) for block in objects(content))))

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
-
-import msgspec
 
 from chatkit.providers.anthropic.files import file_block
 from chatkit.providers.dialect import JSON
+from chatkit.providers.fitting import hand_over
+from chatkit.providers.outgoing import has_failed, object_of, output_text, own
 
 THOUGHTS = ("thinking", "redacted_thinking")
-_DENIED = "The user did not allow this call."
 
 
 def turns(messages: list[JSON], state_of: str) -> list[JSON]:
@@ -24,7 +22,7 @@ def turns(messages: list[JSON], state_of: str) -> list[JSON]:
     `state_of` is the provider whose signed thoughts and own tool calls are sent.
     """
     found: list[JSON] = []
-    for message in messages:
+    for message in hand_over(messages):
         match message["role"]:
             case "system":
                 continue
@@ -59,16 +57,10 @@ def _given(part: JSON) -> JSON:
 
 def _said(parts: list[JSON], state_of: str) -> list[JSON]:
     """An earlier answer; nothing of it where it is thoughts alone, which are refused."""
-    blocks = [block for part in parts if (block := _block(part, _kept(part, state_of)))]
+    blocks = [block for part in parts if (block := _block(part, own(part, state_of)))]
     while blocks and blocks[-1]["type"] in THOUGHTS:
         blocks.pop()
     return blocks
-
-
-def _kept(part: JSON, state_of: str) -> JSON:
-    """What the provider said of this part beyond what it shows."""
-    kept = part.get("providerOptions", {}).get(state_of)
-    return kept if isinstance(kept, dict) else {}
 
 
 def _block(part: JSON, kept: JSON) -> JSON | None:
@@ -83,32 +75,20 @@ def _block(part: JSON, kept: JSON) -> JSON | None:
         case "tool-call" if not part.get("providerExecuted"):
             call = {"type": "tool_use", "id": _call_id(part), "name": part["toolName"]}
             caller = {"caller": kept["caller"]} if "caller" in kept else {}
-            return call | {"input": _object(part["input"])} | caller
+            return call | {"input": object_of(part["input"])} | caller
         case "tool-call" if "type" in kept:
             call = {"id": part["toolCallId"], "name": part["toolName"]}
-            return call | {"input": _object(part["input"])} | kept
+            return call | {"input": object_of(part["input"])} | kept
         case "tool-result" if str(kept.get("type")).endswith("tool_result"):
             found = {"tool_use_id": part["toolCallId"], "content": part["output"].get("value")}
             return found | kept
     return None
 
 
-def _object(given: Any) -> JSON:
-    """The input of a call, which must be an object."""
-    return given if isinstance(given, dict) else {"input": given}
-
-
 def _result(part: JSON) -> JSON:
-    result: JSON = {"type": "tool_result", "tool_use_id": _call_id(part)}
     output = part["output"]
-    match output["type"]:
-        case "text":
-            return result | {"content": output["value"]}
-        case "error-text":
-            return result | {"content": output["value"], "is_error": True}
-        case "execution-denied":
-            return result | {"content": output.get("reason") or _DENIED, "is_error": True}
-    return result | {"content": msgspec.json.encode(output["value"]).decode()}
+    result = {"type": "tool_result", "tool_use_id": _call_id(part), "content": output_text(output)}
+    return result | ({"is_error": True} if has_failed(output) else {})
 
 
 def _call_id(part: JSON) -> str:

@@ -6,43 +6,38 @@ What one model takes otherwise than another is data (`models`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from chatkit.errors import ConfigError
 from chatkit.providers.anthropic.history import THOUGHTS, turns
 from chatkit.providers.anthropic.models import BUDGETS, LEAST_BUDGET, Traits, traits_of
 from chatkit.providers.dialect import JSON, Prompt, ToolSpec
+from chatkit.providers.outgoing import stops, system_text
 
 _ROOM = 4_096  # tokens for the answer beside a budget for thoughts
 
 
-def body(model: str, prompt: Prompt, quirks: object) -> JSON:
+def body(model: str, prompt: Prompt) -> JSON:
     """The request for an answer of `model`. Raises ConfigError or MessageError."""
     traits, options = traits_of(model), prompt.options
     messages = turns(prompt.messages, prompt.provider)
     asked: JSON = {"model": model, "max_tokens": traits.max_tokens, "stream": True}
-    if system := _system(prompt.messages):
+    if system := system_text(prompt.messages):
         asked["system"] = system
     asked["messages"] = messages
     for option in ("max_tokens", "temperature", "top_p"):
         if option in options:
             asked[option] = options[option]
     if "stop" in options:
-        stop = options["stop"]
-        asked["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
+        asked["stop_sequences"] = stops(options["stop"])
     asked |= _tools(prompt.tools, prompt.tool_choice, messages)
     if prompt.schema is not None:
         asked["output_config"] = {"format": {"type": "json_schema", "schema": prompt.schema}}
     if "reasoning" in options:
         _reason(asked, options["reasoning"], traits, limit=options.get("max_tokens"))
-    asked |= options.get("extra") or {}
+    if "claude" in model:
+        _check(asked, prompt.tool_choice)
     return asked
-
-
-def _system(messages: list[JSON]) -> str:
-    parts = [
-        part for message in messages if message["role"] == "system" for part in message["content"]
-    ]
-    return "\n\n".join(part["text"] for part in parts)
 
 
 def _tools(tools: Sequence[ToolSpec], choice: str, messages: list[JSON]) -> JSON:
@@ -88,6 +83,30 @@ def _reason(asked: JSON, word: str, traits: Traits, *, limit: int | None) -> Non
         budget = BUDGETS[word] if limit is None else _budget_within(limit, BUDGETS[word])
         asked["thinking"] = {"type": "enabled", "budget_tokens": budget}
         asked["max_tokens"] = limit or max(traits.max_tokens, budget + _ROOM)
+
+
+def _check(asked: JSON, choice: str) -> None:
+    """Raise ConfigError for what the vendor refuses beside thoughts.
+
+    https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility
+    """
+    kind = asked.get("thinking", {}).get("type")
+    if kind not in ("enabled", "adaptive"):
+        return
+    if asked.get("temperature", 1) != 1:
+        raise ConfigError(_refused("temperature", asked["temperature"], "1"))
+    if not 0.95 <= asked.get("top_p", 1) <= 1:
+        raise ConfigError(_refused("top_p", asked["top_p"], "0.95 to 1"))
+    if kind == "enabled" and choice not in ("auto", "none"):  # "adaptive" takes any
+        refused = _refused("tool_choice", choice, '"auto" or "none"')
+        raise ConfigError(f"{refused}; schema= forces a call where the server has no such output")
+
+
+def _refused(option: str, value: Any, taken: str) -> str:
+    return (
+        f"{option} is {value!r}, and with reasoning= this model takes {taken} alone: leave out"
+        f" {option} or reasoning"
+    )
 
 
 def _may_think(messages: list[JSON]) -> bool:

@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from chatkit.chunks import JSON, ToolInputStart
-from chatkit.messages import mended
-from chatkit.providers.lenient import tool_input
+from chatkit.providers.lenient import text, tool_input
 from chatkit.providers.parts import Parts
 
 
@@ -36,7 +35,7 @@ class Calls:
             return
         function = delta.get("function")
         function = function if isinstance(function, dict) else {}
-        call_id, name = _text(delta.get("id")), _text(function.get("name"))
+        call_id, name = text(delta.get("id")), text(function.get("name"))
         call = self._call(delta.get("index"), call_id, name)
         call.id = call.id or call_id
         call.name = call.name or name
@@ -95,10 +94,6 @@ class Calls:
         self._parts.add(ToolInputStart(call.id, call.name))
         for piece in call.pieces:
             self._parts.input(call.id, piece)
-
-
-def _text(value: Any) -> str:
-    return mended(value) if isinstance(value, str) else ""
 
 
 def _piece(arguments: Any) -> str:

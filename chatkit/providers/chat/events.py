@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from chatkit.providers.lenient import loads
-
-UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+from chatkit.chunks import JSON
+from chatkit.providers.lenient import UNREADABLE
 
 
 class Delta(msgspec.Struct, gc=False):
@@ -34,14 +33,13 @@ class Choice(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """What one event says."""
+    """What one event says that has choices and is no error."""
 
-    choices: list[Choice] | None = None
+    choices: list[Choice]
+    error: None = None
     usage: Any = None
-    error: Any = None
     id: Any = None
     model: Any = None
-    message: Any = None
     x_groq: Any = None
     citations: Any = None
     search_results: Any = None
@@ -85,19 +83,9 @@ decode = msgspec.json.Decoder(Event).decode
 decode_plain = msgspec.json.Decoder(_Plain).decode
 
 
-def convert(value: dict[str, Any]) -> Event:
+def convert(told: JSON) -> Event:
     """The event of a JSON object that `decode` cannot read; of an odd shape only what is safe."""
     try:
-        return msgspec.convert(value, Event)
+        return msgspec.convert({**told, "choices": told.get("choices") or [], "error": None}, Event)
     except UNREADABLE:
-        return Event(error=value.get("error"), usage=value.get("usage"))
-
-
-def json_object(data: bytes) -> dict[str, Any] | None:
-    """The JSON object of these bytes, be it alone in an array as Google's errors are."""
-    try:
-        value = loads(data)
-    except ValueError:
-        return None
-    value = value[0] if isinstance(value, list) and value else value
-    return value if isinstance(value, dict) else None
+        return Event([], usage=told.get("usage"))

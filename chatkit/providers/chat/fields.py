@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
 from chatkit.chunks import JSON, File, FinishReason
 from chatkit.messages import mended
-from chatkit.providers.lenient import whole
+from chatkit.providers.lenient import at, counts, decoded, objects, text, whole
 
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -35,10 +35,9 @@ class Details:
     def note(self, details: Any) -> str:
         """Keep them. Their text, to be shown where the server does not repeat it beside them."""
         told = ""
-        for detail in details if isinstance(details, list) else []:
-            if isinstance(detail, dict):
-                told += _piece(detail)
-                self._keep(detail)
+        for detail in objects(details):
+            told += _piece(detail)
+            self._keep(detail)
         return told
 
     def take(self) -> JSON | None:
@@ -63,34 +62,32 @@ def _piece(detail: JSON) -> str:
 
 def pieces(content: Any) -> Iterator[tuple[str, str]]:
     """The kind and text of each of Mistral's typed parts: `text` or `thinking`."""
-    for part in content if isinstance(content, list) else []:
+    for part in objects(content):
         match part:
-            case {"type": "text", "text": str(text)} if text:
-                yield "text", text
+            case {"type": "text", "text": str(said)} if said:
+                yield "text", said
             case {"type": "thinking", "thinking": list(thoughts)}:
                 for thought in thoughts:
                     match thought:
-                        case {"text": str(text)} if text:
-                            yield "thinking", text
+                        case {"text": str(said)} if said:
+                            yield "thinking", said
 
 
-def finish_reason(raw: str | None, *, has_calls: bool) -> FinishReason:
+def finish_reason(raw: str, *, has_calls: bool) -> FinishReason:
     """The reason in chatkit's words; a forced call ends with "stop", and some never say."""
-    reason = _REASONS.get(raw, "other") if raw else "other"
+    reason = _REASONS.get(raw, "other")
     return "tool-calls" if has_calls and (reason == "stop" or not raw) else reason
 
 
 def usage(told: JSON) -> dict[str, int]:
-    """The counts as a message keeps them; what is not said is not there."""
-    into, out = told.get("prompt_tokens_details"), told.get("completion_tokens_details")
-    cached = into.get("cached_tokens") if isinstance(into, dict) else None
-    counts = {
-        "inputTokens": told.get("prompt_tokens"),
-        "outputTokens": told.get("completion_tokens"),
-        "reasoningTokens": out.get("reasoning_tokens") if isinstance(out, dict) else None,
-        "cachedInputTokens": told.get("prompt_cache_hit_tokens") if cached is None else cached,
-    }
-    return {name: count for name, count in counts.items() if type(count) is int}
+    """The counts as a message keeps them."""
+    cached = at(told, "prompt_tokens_details", "cached_tokens")
+    return counts(
+        inputTokens=told.get("prompt_tokens"),
+        outputTokens=told.get("completion_tokens"),
+        reasoningTokens=at(told, "completion_tokens_details", "reasoning_tokens"),
+        cachedInputTokens=told.get("prompt_cache_hit_tokens") if cached is None else cached,
+    )
 
 
 def cost(told: JSON) -> float | None:
@@ -102,19 +99,19 @@ def cost(told: JSON) -> float | None:
 
 def annotated(annotations: Any) -> Iterator[tuple[str, str]]:
     """The address and title of each page that `delta.annotations` cites."""
-    for annotation in annotations if isinstance(annotations, list) else []:
+    for annotation in objects(annotations):
         match annotation:
             case {"url_citation": {"url": str(url), **more}}:
-                yield mended(url), _text(more.get("title"))
+                yield mended(url), text(more.get("title"))
 
 
 def citations(results: Any, addresses: Any) -> Iterator[tuple[str, str]]:
     """Perplexity's: addresses, and beside them search results of the same pages."""
     titles = {}
-    for result in results if isinstance(results, list) else []:
+    for result in objects(results):
         match result:
             case {"url": str(url), **more}:
-                titles[url] = _text(more.get("title"))
+                titles[url] = text(more.get("title"))
     for url in addresses if isinstance(addresses, list) else titles:
         if isinstance(url, str):
             yield mended(url), titles.get(url, "")
@@ -122,7 +119,7 @@ def citations(results: Any, addresses: Any) -> Iterator[tuple[str, str]]:
 
 def pictures(images: Any) -> Iterator[File]:
     """OpenRouter's images, which are `data:` addresses."""
-    for image in images if isinstance(images, list) else []:
+    for image in objects(images):
         match image:
             case {"image_url": {"url": str(url)}}:
                 kind = url.removeprefix("data:").partition(";")[0] if url[:5] == "data:" else ""
@@ -131,17 +128,6 @@ def pictures(images: Any) -> Iterator[File]:
 
 def sound(pieces: list[str]) -> File:
     """Audio of its base64 pieces. Streams are of raw samples, whole answers of a file."""
-    data = b"".join(map(_bytes, pieces))
+    data = decoded(pieces)
     kind = "audio/wav" if data.startswith(b"RIFF") else "audio/pcm"
     return File(f"data:{kind};base64,{b64encode(data).decode()}", kind)
-
-
-def _bytes(piece: str) -> bytes:
-    try:
-        return b64decode(piece + "=" * (-len(piece) % 4))
-    except ValueError:
-        return b""
-
-
-def _text(value: Any) -> str:
-    return mended(value) if isinstance(value, str) else ""

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
-
 from chatkit.errors import MessageError
 from chatkit.providers.chat.quirks import Quirks
 from chatkit.providers.dialect import JSON, Prompt, ToolSpec
+from chatkit.providers.fitting import hand_over
+from chatkit.providers.outgoing import object_of, output_text, own, to_json
 from chatkit.providers.strict import is_strict
 
 _ID_LENGTH = 9  # of an id that replaces another: what Mistral takes, and all others too
@@ -23,8 +23,9 @@ _BRIDGE = "(This answer was interrupted.)"
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
-def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
+def body(model: str, prompt: Prompt) -> JSON:
     """The request for an answer of `model`. Raises MessageError."""
+    quirks: Quirks = prompt.quirks
     messages = list(_messages(prompt, quirks))
     asked: JSON = {"model": model, "messages": messages, "stream": True}
     if quirks.stream_options is not None:
@@ -39,7 +40,6 @@ def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
         asked["tool_choice"] = _choice(prompt.tool_choice)
     if prompt.schema is not None:
         asked["response_format"] = _format(prompt.schema, prompt.schema_name)
-    asked.update(prompt.options.get("extra") or {})
     return asked
 
 
@@ -67,7 +67,7 @@ def _format(schema: JSON, name: str) -> JSON:
 
 def _messages(prompt: Prompt, quirks: Quirks) -> Iterator[JSON]:
     before, has_called = "", False  # the role before, and whether this turn has called tools
-    for message in prompt.messages:
+    for message in hand_over(prompt.messages):
         content: list[JSON] = message["content"]
         if quirks.bridges and (before, message["role"]) == ("tool", "user"):
             yield {"role": "assistant", "content": _BRIDGE}
@@ -137,27 +137,17 @@ def _answer(
 
 def _details(part: JSON, provider: str) -> list[Any]:
     """Signed and encrypted reasoning goes back as it came, to where it came from."""
-    kept = part.get("providerOptions", {}).get(provider)
-    details = kept.get("reasoning_details") if isinstance(kept, dict) else None
+    details = own(part, provider).get("reasoning_details")
     return details if isinstance(details, list) else []
 
 
 def _call(part: JSON, quirks: Quirks) -> JSON:
-    given = part["input"]
-    arguments = given if isinstance(given, dict) else {"input": given}  # they must be an object
-    function = {"name": part["toolName"], "arguments": _json(arguments)}
+    function = {"name": part["toolName"], "arguments": to_json(object_of(part["input"]))}
     return {"id": _call_id(part, quirks), "type": "function", "function": function}
 
 
 def _result(part: JSON, quirks: Quirks) -> JSON:
-    output = part["output"]
-    match output["type"]:
-        case "text" | "error-text":
-            text = output["value"]
-        case "execution-denied":
-            text = output.get("reason") or "The user did not allow this call."
-        case _:
-            text = _json(output["value"])
+    text = output_text(part["output"])
     return {"role": "tool", "tool_call_id": _call_id(part, quirks), "content": text}
 
 
@@ -166,7 +156,3 @@ def _call_id(part: JSON, quirks: Quirks) -> str:
     if re.fullmatch(quirks.call_ids, call_id, re.DOTALL):
         return call_id
     return hashlib.sha256(call_id.encode()).hexdigest()[:_ID_LENGTH]
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

@@ -1,4 +1,4 @@
-"""Chat Completions, incoming: the bytes of a stream -> chunks.
+"""Chat Completions, incoming: the events of a stream -> chunks.
 
 Every field is optional and may be of another type than documented: what is not understood is
 passed over. Only choice 0 is the answer. The terminal mark is `[DONE]`, or a finish reason for
@@ -7,129 +7,70 @@ every choice once the body is over; until then no tool call is given out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from chatkit import chunks as c
-from chatkit import sse
-from chatkit.errors import ProviderError
 from chatkit.messages import mended
 from chatkit.providers.chat import fields
 from chatkit.providers.chat.calls import Calls
-from chatkit.providers.chat.events import (
-    UNREADABLE,
-    Choice,
-    Delta,
-    Event,
-    convert,
-    decode,
-    decode_plain,
-    json_object,
-)
+from chatkit.providers.chat.events import Choice, Delta, Event, convert, decode, decode_plain
 from chatkit.providers.dialect import Hide
-from chatkit.providers.parts import Parts
-from chatkit.providers.refusals import failure
+from chatkit.providers.lenient import UNREADABLE
+from chatkit.providers.stream import EventStream
 
 
-class ChatDecoder:
+class ChatDecoder(EventStream):
     """One stream of Chat Completions. It never raises."""
 
     def __init__(self, provider: str, hide: Hide = str) -> None:
-        self.finished = False
-        self.error: ProviderError | None = None
-        self._provider = provider
-        self._hide = hide
-        self._events = sse.Decoder()
-        self._parts = Parts()
+        super().__init__(provider, hide)
         self._calls = Calls(self._parts)
-        self._begun = False  # an event came that could be read
-        self._metadata: c.JSON = {}  # what is known of the answer as a whole
         self._reasons: dict[int, str] = {}  # by choice, empty until it is finished
         self._refused = False
-        self._usage: c.JSON = {}
         self._details = fields.Details(provider)
-        self._sources: set[str] = set()
         self._audio: list[str] = []
-
-    def feed(self, data: bytes) -> list[c.Chunk]:
-        """The chunks that these bytes of the body, cut anywhere, complete."""
-        parts = self._parts
-        for event in self._events.feed(data):
-            if parts.kind == "text":
-                try:
-                    plain = decode_plain(event.data)
-                except UNREADABLE:
-                    self._read(event)
-                else:
-                    parts.text(plain.choices[0].delta.content)
-            else:
-                self._read(event)
-        return parts.take()
-
-    def close(self) -> list[c.Chunk]:
-        """What is still pending once the body is over, cleanly or not."""
-        for event in self._events.close():
-            self._read(event, is_last=True)
-        if not self._is_over:
-            self._read_stray(self._events.stray)
-        if not self._is_over and self._reasons and all(self._reasons.values()):
-            self._finish()
-        elif not self._is_over:
-            self._sum_up()
-        return self._parts.take()
-
-    @property
-    def _is_over(self) -> bool:
-        return self.finished or self.error is not None
 
     # -- events --
 
-    def _read(self, event: sse.Event, *, is_last: bool = False) -> None:
-        if self._is_over:
-            return
-        if event.event == "error":
-            return self._fail(json_object(event.data) or event.data.decode("utf-8", "replace"))
-        try:
-            seen = decode(event.data)
-        except UNREADABLE:
-            self._read_odd(event.data, is_last=is_last)
-        else:
-            self._take(seen)
-
-    def _read_odd(self, data: bytes, *, is_last: bool) -> None:
-        """An event that is not as documented: the end, odd JSON, none at all."""
+    def _take_at_once(self, data: bytes) -> bool:
+        """An event as it is documented; of a little more text, as nearly all are; or the end."""
+        if self._parts.kind == "text":
+            try:
+                plain = decode_plain(data)
+            except UNREADABLE:
+                pass
+            else:
+                self._parts.text(plain.choices[0].delta.content)
+                return True
+        if self._over:
+            return True
         if data.startswith(b"[DONE]"):
-            self._finish()
-        elif value := json_object(data):
-            self._take(convert(value))
-        elif data.startswith(b"{") and not is_last:
-            self._fail(f"it sent an event that is not JSON: {data[:80]!r}")
+            self._complete()
+            return True
+        try:
+            seen = decode(data)
+        except UNREADABLE:
+            return False
+        self._note(data)
+        self._take_event(seen)
+        return True
 
-    def _read_stray(self, stray: bytes) -> None:
-        """What came outside of events: a bare JSON error, a whole answer, a proxy's page."""
-        values = [value for value in map(json_object, (stray, *stray.splitlines())) if value]
-        errors = [value for value in values if "error" in value]
-        if errors:
-            self._fail(errors[0])
-        elif not self._begun and values and "choices" in values[0]:
-            self._take(convert(values[0]))
-        elif not self._begun and stray.strip():
-            self._fail(values[0] if values else f"it sent no stream but {stray.strip()[:200]!r}")
+    def _take(self, told: c.JSON) -> None:
+        self._take_event(convert(told))
 
-    def _take(self, seen: Event) -> None:
-        self._begun = True
-        if seen.error or (seen.choices is None and isinstance(seen.message, str)):
-            return self._fail(seen.error or {"message": seen.message})
-        if not self._metadata:
-            self._describe(seen)
-        for choice in seen.choices or ():
+    def _is_answer(self, told: c.JSON) -> bool:
+        return isinstance(told.get("choices"), list)
+
+    def _take_event(self, seen: Event) -> None:
+        self._describe(seen.model, seen.id)
+        for choice in seen.choices:
             self._take_choice(choice)
         if seen.usage is not None:
             self._count(seen.usage)
         if seen.x_groq is not None and isinstance(seen.x_groq, dict):
             self._count(seen.x_groq.get("usage"))
         if seen.search_results is not None or seen.citations is not None:
-            self._cite(fields.citations(seen.search_results, seen.citations))
+            self._parts.cite(fields.citations(seen.search_results, seen.citations))
 
     def _take_choice(self, choice: Choice) -> None:
         if choice.index and isinstance(choice.index, int):
@@ -146,9 +87,10 @@ class ChatDecoder:
 
     def _note_reason(self, choice: int, reason: Any) -> None:
         if isinstance(reason, str) and reason:
-            self._reasons[choice] = reason
+            self._reasons[choice] = mended(reason)
         elif choice not in self._reasons:
             self._reasons[choice] = ""
+        self._reason = self._reasons.get(0, "")
 
     # -- what a delta holds --
 
@@ -166,7 +108,7 @@ class ChatDecoder:
         if delta.tool_calls or delta.function_call:
             self._call(delta)
         if delta.annotations:
-            self._cite(fields.annotated(delta.annotations))
+            self._parts.cite(fields.annotated(delta.annotations))
         if delta.images:
             for file in fields.pictures(delta.images):
                 self._parts.add(file)
@@ -197,13 +139,6 @@ class ChatDecoder:
         for call in calls:
             self._calls.take(call, self._scope)
 
-    def _cite(self, pages: Iterator[tuple[str, str]]) -> None:
-        for url, title in pages:
-            if url not in self._sources:
-                source_id = f"source-{len(self._sources)}"
-                self._sources.add(url)
-                self._parts.add(c.SourceUrl(source_id, url, title or None))
-
     def _hear(self, audio: Any) -> None:
         if isinstance(audio, dict):
             data, transcript = audio.get("data"), audio.get("transcript")
@@ -214,52 +149,24 @@ class ChatDecoder:
 
     # -- the answer as a whole --
 
-    @property
-    def _scope(self) -> str:
-        return str(self._metadata.get("responseId", ""))
-
-    def _describe(self, seen: Event) -> None:
-        if seen.model and isinstance(seen.model, str):
-            self._metadata["responseModel"] = mended(seen.model)
-            if seen.id and isinstance(seen.id, str):
-                self._metadata["responseId"] = mended(seen.id)
-            self._parts.add(c.MessageMetadata(dict(self._metadata)))
-
-    def _count(self, usage: Any) -> None:
+    def _count(self, told: Any) -> None:
         """Counts are cumulative: the last that says something is right."""
-        if isinstance(usage, dict) and fields.usage(usage):
-            self._usage = usage
+        if isinstance(told, dict) and (usage := fields.usage(told)):
+            self._usage, self._cost = usage, fields.cost(told)
 
-    def _outcome(self) -> c.JSON:
-        outcome: c.JSON = {}
-        if self._usage:
-            outcome["usage"] = fields.usage(self._usage)
-        if (cost := fields.cost(self._usage)) is not None:
-            outcome["cost"] = cost
-        if reason := self._reasons.get(0):
-            outcome["rawFinishReason"] = mended(reason)
-        return outcome
+    def _end(self) -> None:
+        if self._reasons and all(self._reasons.values()):
+            self._complete()
+        else:
+            self._sum_up()
 
-    def _sum_up(self) -> None:
-        """What is known of an answer that did not finish."""
-        if outcome := self._outcome():
-            self._parts.add(c.MessageMetadata(outcome))
-
-    def _fail(self, told: Any) -> None:
-        self.error = failure(self._provider, told, self._hide)
-        self._sum_up()
-        self._parts.add(c.Error(self.error.message))
-        self._parts.abandon()
-
-    def _finish(self) -> None:
+    def _complete(self) -> None:
         self._end_reasoning()
         details = self._details.take()
         self._parts.end(details if self._parts.kind == "text" else None)
-        reason = fields.finish_reason(self._reasons.get(0), has_calls=bool(self._calls))
+        reason = fields.finish_reason(self._reason, has_calls=bool(self._calls))
         closed = reason not in ("length", "content-filter", "error")
         self._calls.finish(self._scope, closed=closed, provider_metadata=details)
         if self._audio:
             self._parts.add(fields.sound(self._audio))
-        reason = "content-filter" if self._refused else reason
-        self._parts.add(c.Finish(reason, self._outcome() or None))
-        self.finished = True
+        self._finish("content-filter" if self._refused else reason)

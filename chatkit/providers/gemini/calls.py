@@ -8,8 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from chatkit.chunks import JSON, ToolInputStart
-from chatkit.providers.gemini.decoder import text
-from chatkit.providers.lenient import tool_input
+from chatkit.providers.lenient import text, tool_input
 from chatkit.providers.parts import Parts
 
 _KEY = re.compile(r"""\.([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]|\["([^"]*)"\]""")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chatkit.chunks import JSON, FinishReason
-from chatkit.providers.gemini.decoder import first, sums, text
+from chatkit.providers.lenient import at, counts, first, objects, text, total
 
 _REASONS: dict[str, FinishReason] = {
     "STOP": "stop",
@@ -36,28 +36,25 @@ def finish_reason(raw: str, *, has_calls: bool) -> FinishReason:
 
 
 def usage(told: Any) -> JSON:
-    """The counts as a message keeps them; what is not said is not there."""
-    if not isinstance(told, dict):
-        return {}
-    thoughts = told.get("thoughtsTokenCount")
-    counts = {
-        "inputTokens": sums(told.get("promptTokenCount"), told.get("toolUsePromptTokenCount")),
-        "outputTokens": sums(told.get("candidatesTokenCount"), thoughts),
-        "reasoningTokens": sums(thoughts),
-        "cachedInputTokens": sums(told.get("cachedContentTokenCount")),
-    }
-    return {name: count for name, count in counts.items() if count is not None}
+    """The counts as a message keeps them."""
+    thoughts = at(told, "thoughtsTokenCount")
+    return counts(
+        inputTokens=total(at(told, "promptTokenCount"), at(told, "toolUsePromptTokenCount")),
+        outputTokens=total(at(told, "candidatesTokenCount"), thoughts),
+        reasoningTokens=thoughts,
+        cachedInputTokens=at(told, "cachedContentTokenCount"),
+    )
 
 
 def pages(candidate: JSON) -> Iterator[tuple[str, str]]:
     """The address and title of each page and document that the answer rests on."""
-    for chunk in _items(candidate, "groundingMetadata", "groundingChunks"):
+    for chunk in objects(at(candidate, "groundingMetadata", "groundingChunks")):
         for name in ("web", "retrievedContext", "maps", "image"):
             if isinstance(found := chunk.get(name), dict):
                 yield _page(found)
     for name in ("citations", "citationSources"):
-        yield from map(_page, _items(candidate, "citationMetadata", name))
-    for visit in _items(candidate, "urlContextMetadata", "urlMetadata"):
+        yield from map(_page, objects(at(candidate, "citationMetadata", name)))
+    for visit in objects(at(candidate, "urlContextMetadata", "urlMetadata")):
         if str(visit.get("urlRetrievalStatus", "SUCCESS")).endswith("SUCCESS"):
             yield text(visit.get("retrievedUrl")), ""
 
@@ -65,9 +62,3 @@ def pages(candidate: JSON) -> Iterator[tuple[str, str]]:
 def _page(told: JSON) -> tuple[str, str]:
     title = first(told, "title", "documentName", "fileSearchStore")
     return first(told, "uri", "sourceUri"), title
-
-
-def _items(candidate: JSON, field: str, name: str) -> list[JSON]:
-    holder = candidate.get(field)
-    items = holder.get(name) if isinstance(holder, dict) else None
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

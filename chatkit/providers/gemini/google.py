@@ -1,11 +1,9 @@
-"""What Google's two dialects ask in the same way: effort, files, and the user's own fields."""
+"""What Google's two dialects ask in the same way: effort and files."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from chatkit.errors import MessageError
@@ -52,37 +50,3 @@ def base64_of(part: JSON) -> str | None:
         f"a {part['mediaType']} file is at {address!r:.80}, where Google cannot fetch it;"
         " send it as data"
     )
-
-
-def system_text(messages: Iterable[JSON]) -> str:
-    """What the system messages say, wherever they are."""
-    parts = (part for m in messages if m["role"] == "system" for part in m["content"])
-    return "\n\n".join(part["text"] for part in parts)
-
-
-def arguments(part: JSON) -> JSON:
-    """The input of a call, which must be an object."""
-    given = part["input"]
-    return given if isinstance(given, dict) else {"input": given}
-
-
-def kept(part: JSON, provider: str) -> JSON | None:
-    """What that provider said of the part when it made it; None where it did not make it."""
-    state = part.get("providerOptions", {}).get(provider)
-    return state if isinstance(state, dict) else None
-
-
-def stops(value: Any) -> list[str]:
-    """The texts to stop at, which must be a list."""
-    return [value] if isinstance(value, str) else list(value)
-
-
-def merged(asked: JSON, extra: JSON) -> JSON:
-    """The request with the user's own fields, which go into its objects at any depth."""
-    result = dict(asked)
-    for name, value in extra.items():
-        mine = result.get(name)
-        if isinstance(mine, dict) and isinstance(value, dict):
-            value = merged(mine, value)
-        result[name] = value
-    return result

@@ -7,6 +7,7 @@ from typing import Any
 
 from chatkit.providers.dialect import JSON, Prompt, ToolSpec
 from chatkit.providers.gemini import google
+from chatkit.providers.outgoing import has_failed, object_of, output_text, own, stops, system_text
 
 # what Google says to sign a call with that another model made, or nobody did:
 # https://ai.google.dev/gemini-api/docs/thought-signatures
@@ -24,7 +25,7 @@ _RAN = ("codeExecutionResult", "toolResponse")
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
-def body(model: str, prompt: Prompt, quirks: object) -> JSON:
+def body(model: str, prompt: Prompt) -> JSON:
     """The request for an answer of `model`. Raises MessageError."""
     contents = _contents(prompt.messages, model, prompt.provider)
     asked: JSON = {"contents": contents}
@@ -32,14 +33,14 @@ def body(model: str, prompt: Prompt, quirks: object) -> JSON:
         asked["continuationToken"] = token
         if contents[-1:] and contents[-1]["role"] == "model":
             contents.pop()
-    if system := google.system_text(prompt.messages):
+    if system := system_text(prompt.messages):
         asked["systemInstruction"] = {"parts": [{"text": system}]}
     if prompt.tools:
         asked["tools"] = [{"functionDeclarations": [_tool(tool) for tool in prompt.tools]}]
         asked["toolConfig"] = {"functionCallingConfig": _choice(prompt.tool_choice)}
     if config := _config(model, prompt):
         asked["generationConfig"] = config
-    return google.merged(asked, prompt.options.get("extra") or {})
+    return asked
 
 
 def _token(prompt: Prompt) -> Any:
@@ -68,7 +69,7 @@ def _config(model: str, prompt: Prompt) -> JSON:
     options = prompt.options
     config: JSON = {_NAMES[name]: options[name] for name in options if name in _NAMES}
     if "stop" in options:
-        config["stopSequences"] = google.stops(options["stop"])
+        config["stopSequences"] = stops(options["stop"])
     if "reasoning" in options:
         config["thinkingConfig"] = _thinking(model, options["reasoning"])
     if prompt.schema is not None:
@@ -128,22 +129,22 @@ def _given(part: JSON) -> JSON:
 
 def _said(part: JSON, provider: str) -> Iterator[JSON]:
     """What the model said: the parts as they came, each with the signature it came with."""
-    state = google.kept(part, provider)
+    state = own(part, provider)
     match part:
         case {"type": "text"}:
-            yield from _texts(part["text"], state or {}, {})
+            yield from _texts(part["text"], state, {})
         case {"type": "reasoning"} if state:
             yield from _texts(part["text"], state, {"thought": True})
         case {"type": "file"} if str(part["mediaType"]).startswith("image/"):
             yield _signed(_given(part), state)
         case {"type": "tool-call", "providerExecuted": True, "input": given}:
-            if (field := (state or {}).get("field")) in _RUNS:
+            if (field := state.get("field")) in _RUNS:
                 yield _signed({field: given}, state)
         case {"type": "tool-call"}:
             call = {"id": part["toolCallId"], "name": part["toolName"]}
-            yield _signed({"functionCall": {**call, "args": google.arguments(part)}}, state)
+            yield _signed({"functionCall": {**call, "args": object_of(part["input"])}}, state)
         case {"type": "tool-result", "output": {"value": dict(value)}}:
-            if (field := (state or {}).get("field")) in _RAN:
+            if (field := state.get("field")) in _RAN:
                 yield _signed({field: value}, state)
 
 
@@ -156,7 +157,7 @@ def _texts(text: str, state: JSON, more: JSON) -> Iterator[JSON]:
     yield _signed({"text": text[begin:], **more}, state)
 
 
-def _signed(part: JSON, state: JSON | None) -> JSON:
+def _signed(part: JSON, state: JSON) -> JSON:
     match state:
         case {"thoughtSignature": str(signature)}:
             return {**part, "thoughtSignature": signature}
@@ -170,10 +171,7 @@ def _result(part: JSON) -> JSON:
 
 def _response(output: JSON) -> JSON:
     """The output of a tool, which must be an object."""
-    value: Any = output.get("value")
-    match output["type"]:
-        case "execution-denied":
-            return {"error": output.get("reason") or "The user did not allow this call."}
-        case "error-text":
-            return {"error": value}
+    if has_failed(output):
+        return {"error": output_text(output)}
+    value: Any = output["value"]
     return value if isinstance(value, dict) else {"result": value}

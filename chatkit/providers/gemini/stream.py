@@ -1,4 +1,4 @@
-"""Gemini's generateContent, incoming: the bytes of a stream -> chunks.
+"""Gemini's generateContent, incoming: the events of a stream -> chunks.
 
 Every event is a piece of an answer, and any of them may name a finish reason: only the end of
 the body says which was the last. Only candidate 0 is the answer.
@@ -13,14 +13,12 @@ from chatkit.messages import mended
 from chatkit.providers.dialect import Hide
 from chatkit.providers.gemini import fields
 from chatkit.providers.gemini.calls import Calls
-from chatkit.providers.gemini.decoder import GoogleDecoder, text
-from chatkit.providers.lenient import whole
+from chatkit.providers.gemini.decoder import GoogleDecoder
+from chatkit.providers.lenient import at, objects, text, whole
 
 
 class GeminiDecoder(GoogleDecoder):
     """One stream of generateContent. It never raises."""
-
-    _known = frozenset(("candidates", "promptFeedback"))
 
     def __init__(self, provider: str, hide: Hide = str) -> None:
         super().__init__(provider, hide)
@@ -33,26 +31,25 @@ class GeminiDecoder(GoogleDecoder):
 
     # -- what an event holds --
 
-    def _take(self, event: c.JSON) -> None:
-        self._describe(event.get("modelVersion"), event.get("responseId"))
-        match event.get("promptFeedback"):
+    def _take(self, told: c.JSON) -> None:
+        self._describe(told.get("modelVersion"), told.get("responseId"))
+        match told.get("promptFeedback"):
             case {"blockReason": str(reason), **more} if reason:
                 self._is_blocked = True
-                self._note(reason, more.get("blockReasonMessage"))
-        candidates = event.get("candidates")
-        for candidate in candidates if isinstance(candidates, list) else []:
-            if isinstance(candidate, dict) and not candidate.get("index"):
+                self._explain(reason, more.get("blockReasonMessage"))
+        for candidate in objects(told.get("candidates")):
+            if not candidate.get("index"):
                 self._take_candidate(candidate)
-        self._usage = fields.usage(event.get("usageMetadata")) or self._usage
+        self._usage = fields.usage(told.get("usageMetadata")) or self._usage
+
+    def _is_answer(self, told: c.JSON) -> bool:
+        return "candidates" in told or "promptFeedback" in told
 
     def _take_candidate(self, candidate: c.JSON) -> None:
-        match candidate.get("content"):
-            case {"parts": [*parts]}:
-                for part in parts:
-                    if isinstance(part, dict):
-                        self._take_part(part, text(part.get("thoughtSignature")))
-        self._cite(fields.pages(candidate))
-        self._note(candidate.get("finishReason"), candidate.get("finishMessage"))
+        for part in objects(at(candidate, "content", "parts")):
+            self._take_part(part, text(part.get("thoughtSignature")))
+        self._parts.cite(fields.pages(candidate))
+        self._explain(candidate.get("finishReason"), candidate.get("finishMessage"))
         self._token = text(candidate.get("continuationToken"))
 
     def _take_part(self, part: c.JSON, signature: str) -> None:
@@ -124,9 +121,9 @@ class GeminiDecoder(GoogleDecoder):
 
     # -- the answer as a whole --
 
-    def _note(self, reason: Any, message: Any) -> None:
+    def _explain(self, reason: Any, message: Any) -> None:
         if isinstance(reason, str) and reason not in ("", "FINISH_REASON_UNSPECIFIED"):
-            self._reason = reason
+            self._reason = text(reason)
             self._message = "" if reason == "STOP" else text(message)
 
     def _outcome(self) -> c.JSON:

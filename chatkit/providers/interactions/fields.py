@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chatkit.chunks import JSON, FinishReason
-from chatkit.providers.gemini.decoder import first, sums
+from chatkit.providers.lenient import at, counts, first, objects, total
 
 _REASONS: dict[str, FinishReason] = {
     "completed": "stop",
@@ -24,39 +24,32 @@ def finish_reason(status: str, *, has_calls: bool) -> FinishReason:
 
 def usage(event: JSON) -> JSON:
     """The counts of an event as a message keeps them, wherever it says them."""
-    holders = (event, event.get("interaction"), event.get("metadata"))
-    for holder in holders:
+    for holder in (event, event.get("interaction"), event.get("metadata")):
         for name in ("usage", "total_usage"):
-            told = holder.get(name) if isinstance(holder, dict) else None
-            if isinstance(told, dict) and (counts := _counts(told)):
-                return counts
+            if found := _counts(at(holder, name)):
+                return found
     return {}
 
 
-def _counts(told: JSON) -> JSON:
-    thoughts = told.get("total_thought_tokens")
-    counts = {
-        "inputTokens": sums(told.get("total_input_tokens"), told.get("total_tool_use_tokens")),
-        "outputTokens": sums(told.get("total_output_tokens"), thoughts),
-        "reasoningTokens": sums(thoughts),
-        "cachedInputTokens": sums(told.get("total_cached_tokens")),
-    }
-    return {name: count for name, count in counts.items() if count is not None}
+def _counts(told: Any) -> JSON:
+    thoughts = at(told, "total_thought_tokens")
+    return counts(
+        inputTokens=total(at(told, "total_input_tokens"), at(told, "total_tool_use_tokens")),
+        outputTokens=total(at(told, "total_output_tokens"), thoughts),
+        reasoningTokens=thoughts,
+        cachedInputTokens=at(told, "total_cached_tokens"),
+    )
 
 
 def cited(annotations: Any) -> Iterator[tuple[str, str]]:
     """The address and title of each page, file and place that a text cites."""
-    for told in _objects(annotations):
+    for told in objects(annotations):
         yield first(told, "url", "document_uri"), first(told, "title", "file_name", "name")
 
 
 def found(result: Any) -> Iterator[tuple[str, str]]:
     """The pages and places that a tool of Google's found."""
-    for told in _objects(result):
-        for each in (told, *_objects(told.get("places"))):
+    for told in objects(result):
+        for each in (told, *objects(told.get("places"))):
             if each.get("url") and each.get("status", "success") == "success":
                 yield from cited([each])
-
-
-def _objects(values: Any) -> list[JSON]:
-    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []

@@ -7,12 +7,10 @@ any other provider, and what is sent is what is shown.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeGuard
-
-import msgspec
 
 from chatkit.providers.dialect import JSON, Prompt, ToolSpec
 from chatkit.providers.gemini import google
+from chatkit.providers.outgoing import has_failed, object_of, output_text, own, stops, system_text
 
 _NAMES = {
     "temperature": "temperature",
@@ -24,11 +22,11 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _KINDS = ("image", "audio", "video")  # of content; all others are documents
 
 
-def body(model: str, prompt: Prompt, quirks: object) -> JSON:
+def body(model: str, prompt: Prompt) -> JSON:
     """The request for an answer of `model`. Raises MessageError."""
     steps = [step for each in prompt.messages for step in _steps(each, prompt.provider)]
     asked: JSON = {"model": model, "input": steps, "stream": True, "store": False}
-    if system := google.system_text(prompt.messages):
+    if system := system_text(prompt.messages):
         asked["system_instruction"] = system
     if prompt.tools:
         asked["tools"] = [_tool(tool) for tool in prompt.tools]
@@ -37,7 +35,7 @@ def body(model: str, prompt: Prompt, quirks: object) -> JSON:
     if prompt.schema is not None:
         json_text = {"type": "text", "mime_type": "application/json"}
         asked["response_format"] = {**json_text, "schema": prompt.schema}
-    return google.merged(asked, prompt.options.get("extra") or {})
+    return asked
 
 
 def _tool(tool: ToolSpec) -> JSON:
@@ -53,7 +51,7 @@ def _config(model: str, prompt: Prompt) -> JSON:
     options = prompt.options
     config: JSON = {_NAMES[name]: options[name] for name in options if name in _NAMES}
     if "stop" in options:
-        config["stop_sequences"] = google.stops(options["stop"])
+        config["stop_sequences"] = stops(options["stop"])
     if effort := options.get("reasoning"):
         config["thinking_level"] = google.level(model, effort)
         config["thinking_summaries"] = "none" if effort == "none" else "auto"
@@ -101,7 +99,7 @@ def _together(steps: Iterator[JSON]) -> list[JSON]:
 
 def _said(part: JSON, provider: str) -> Iterator[JSON]:
     """What the model said; thoughts and tools of Google's own as they came, and to it alone."""
-    state = google.kept(part, provider)
+    state = own(part, provider)
     match part:
         case {"type": "text"}:
             yield {"type": "model_output", "content": [_content(part)]}
@@ -115,31 +113,20 @@ def _said(part: JSON, provider: str) -> Iterator[JSON]:
                 yield {**state, "id": part["toolCallId"], "arguments": given}
         case {"type": "tool-call"}:
             call = {"id": part["toolCallId"], "name": part["toolName"]}
-            arguments = google.arguments(part)
-            yield {**(state or {}), "type": "function_call", **call, "arguments": arguments}
+            arguments = object_of(part["input"])
+            yield {**state, "type": "function_call", **call, "arguments": arguments}
         case {"type": "tool-result", "output": {"value": value}}:
             if _is_of(state, "_result"):
                 yield {**state, "call_id": part["toolCallId"], "result": value}
 
 
-def _is_of(state: JSON | None, kind: str) -> TypeGuard[JSON]:
+def _is_of(state: JSON, kind: str) -> bool:
     """Whether it is the state of such a step."""
-    return str((state or {}).get("type")).endswith(kind)
+    return str(state.get("type")).endswith(kind)
 
 
 def _result(part: JSON) -> JSON:
     output = part["output"]
     result = {"type": "function_result", "call_id": part["toolCallId"], "name": part["toolName"]}
-    match output["type"]:
-        case "text":
-            return {**result, "result": output["value"]}
-        case "error-text":
-            return {**result, "result": output["value"], "is_error": True}
-        case "execution-denied":
-            reason = output.get("reason") or "The user did not allow this call."
-            return {**result, "result": reason, "is_error": True}
-    return {**result, "result": _json(output["value"])}
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    result["result"] = output_text(output)
+    return {**result, "is_error": True} if has_failed(output) else result

@@ -1,4 +1,4 @@
-"""Gemini Interactions, incoming: the bytes of a stream -> chunks.
+"""Gemini Interactions, incoming: the events of a stream -> chunks.
 
 An answer is a list of steps, each started, extended and stopped by its index. The terminal mark
 is `interaction.completed`; until then no function call is given out.
@@ -12,9 +12,9 @@ from typing import Any
 from chatkit import chunks as c
 from chatkit.messages import mended
 from chatkit.providers.dialect import Hide
-from chatkit.providers.gemini.decoder import GoogleDecoder, text
+from chatkit.providers.gemini.decoder import GoogleDecoder
 from chatkit.providers.interactions import fields
-from chatkit.providers.lenient import tool_input, whole
+from chatkit.providers.lenient import objects, text, tool_input, whole
 
 _MEDIA = {  # kinds of content, and what they are where their type is not told
     "image": "image/png",
@@ -47,8 +47,6 @@ class _Step:
 class InteractionsDecoder(GoogleDecoder):
     """One stream of Interactions. It never raises."""
 
-    _known = frozenset(("steps",))
-
     def __init__(self, provider: str, hide: Hide = str) -> None:
         super().__init__(provider, hide)
         self._steps: dict[int, _Step] = {}  # those that are open, by index
@@ -58,9 +56,9 @@ class InteractionsDecoder(GoogleDecoder):
 
     # -- events --
 
-    def _take(self, event: c.JSON) -> None:
-        self._usage = fields.usage(event) or self._usage
-        match event:
+    def _take(self, told: c.JSON) -> None:
+        self._usage = fields.usage(told) or self._usage
+        match told:
             case {"event_type": "step.start", "index": int(index), "step": dict(step)}:
                 self._start(index, step)
             case {"event_type": "step.delta", "index": int(index), "delta": dict(delta)}:
@@ -69,21 +67,25 @@ class InteractionsDecoder(GoogleDecoder):
             case {"event_type": "step.stop", "index": int(index)}:
                 self._stop(index)
             case {"event_type": "interaction.status_update", "status": str(status)}:
-                self._reason = status
-            case {"event_type": "interaction.created", "interaction": dict(told)}:
-                self._note(told)
-            case {"event_type": "interaction.completed", "interaction": dict(told)}:
-                self._note(told)
-                self._complete()
-            case {"object": "interaction", "steps": [*steps]}:  # an answer that came whole
-                self._note(event)
-                for index, step in enumerate(steps):
-                    if isinstance(step, dict):
-                        self._start(index, step)
-                        self._stop(index)
+                self._reason = text(status)
+            case {"event_type": "interaction.created", "interaction": dict(interaction)}:
+                self._know(interaction)
+            case {"event_type": "interaction.completed", "interaction": dict(interaction)}:
+                self._know(interaction)
                 self._complete()
 
-    def _note(self, interaction: c.JSON) -> None:
+    def _is_answer(self, told: c.JSON) -> bool:
+        return isinstance(told.get("steps"), list)
+
+    def _take_whole(self, answer: c.JSON) -> None:
+        self._usage = fields.usage(answer)
+        self._know(answer)
+        for index, step in enumerate(objects(answer["steps"])):
+            self._start(index, step)
+            self._stop(index)
+        self._complete()
+
+    def _know(self, interaction: c.JSON) -> None:
         self._describe(interaction.get("model") or interaction.get("agent"), interaction.get("id"))
         self._reason = text(interaction.get("status")) or self._reason
 
@@ -103,9 +105,9 @@ class InteractionsDecoder(GoogleDecoder):
         elif kind.endswith("_call"):
             self._parts.end()
             self._parts.add(c.ToolInputStart(step.id, step.name, provider_executed=True))
-        for content in _contents(told.pop("content", None)):
+        for content in objects(told.pop("content", None)):
             self._extend(step, content)
-        for content in _contents(told.pop("summary", None)):
+        for content in objects(told.pop("summary", None)):
             self._extend(step, {"type": "thought_summary", "content": content})
         self._error = told.pop("error", None) or self._error
 
@@ -113,7 +115,7 @@ class InteractionsDecoder(GoogleDecoder):
         match delta:
             case {"type": "text", "text": str(piece), **more} if step.kind == "model_output":
                 self._parts.text(piece)
-                self._cite(fields.cited(more.get("annotations")))
+                self._parts.cite(fields.cited(more.get("annotations")))
             case {"type": "thought_summary", "content": {"type": "text", "text": str(piece)}}:
                 self._parts.reasoning(piece)
             case {"type": "thought_summary", "content": dict(content)}:
@@ -123,7 +125,7 @@ class InteractionsDecoder(GoogleDecoder):
             case {"type": "arguments_delta", "arguments": piece} if step.kind == "function_call":
                 self._argue(step, piece)
             case {"type": "text_annotation" | "text_annotation_delta", "annotations": annotations}:
-                self._cite(fields.cited(annotations))
+                self._parts.cite(fields.cited(annotations))
             case {"type": str(kind), **told} if kind in _MEDIA:
                 self._show(kind, told, c.File)
             case {"type": step.kind, **told}:
@@ -192,7 +194,7 @@ class InteractionsDecoder(GoogleDecoder):
                 provider_metadata=self._sent_back(step, "call_id"),
             )
         )
-        self._cite(fields.found(result))
+        self._parts.cite(fields.found(result))
 
     def _sent_back(self, step: _Step, known: str) -> c.JSON | None:
         """All that was told of a step, but what the part itself says."""
@@ -216,10 +218,3 @@ class InteractionsDecoder(GoogleDecoder):
                 )
             )
         self._finish(fields.finish_reason(self._reason, has_calls=bool(self._calls)))
-
-    def _end(self) -> None:
-        self._sum_up()
-
-
-def _contents(values: Any) -> list[c.JSON]:
-    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chatkit import chunks as c
-from chatkit.providers.lenient import tool_input
+from chatkit.providers.lenient import text, tool_input
 from chatkit.providers.parts import Kind, Parts
 from chatkit.providers.responses import items
 
@@ -36,21 +36,16 @@ class _Item:
 
 
 class Answer:
-    """Collects the chunks of all items in `parts`."""
+    """Collects the chunks of all items."""
 
-    def __init__(self, provider: str) -> None:
-        self.parts = Parts()
+    def __init__(self, provider: str, parts: Parts) -> None:
         self.at: Place = (None, None)  # what is open
         self.has_calls = False
         self.is_refused = False
         self._provider = provider
+        self._parts = parts
         self._items: dict[Index, _Item] = {}
         self._sources: set[str] = set()
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether any item came yet."""
-        return bool(self._items)
 
     def open(self, index: Index, item: c.JSON) -> None:
         """An item begins; of a call its tool is known."""
@@ -64,16 +59,16 @@ class Answer:
         """More text of one kind, at a place in an item."""
         if not isinstance(delta, str) or not delta:
             return
-        if self.parts.kind != kind or self.at != at:
+        if self._parts.kind != kind or self.at != at:
             self._turn_to(at)
             self._known(at[0]).is_shown = True
         if kind == "text":
-            self.parts.text(delta)
+            self._parts.text(delta)
         elif kind == "reasoning":
-            self.parts.reasoning(delta)
+            self._parts.reasoning(delta)
         else:
             self.is_refused = True
-            self.parts.refusal(delta, {self._provider: {"refusal": True}})
+            self._parts.refusal(delta, {self._provider: {"refusal": True}})
 
     def extend_call(self, index: Index, delta: Any) -> None:
         """More of the arguments of a call."""
@@ -89,7 +84,7 @@ class Answer:
         source = items.source(annotation, self._provider)
         if source and source.source_id not in self._sources:
             self._sources.add(source.source_id)
-            self.parts.add(source)
+            self._parts.add(source)
 
     def close(self, index: Index, item: c.JSON) -> None:
         """An item is done: nothing more of it comes, and this is what it is."""
@@ -109,7 +104,7 @@ class Answer:
 
     def finish(self, output: Any) -> None:
         """The end repeats all items: those of which no event told, or not to their end, count."""
-        has_begun = self.has_begun
+        has_begun = bool(self._items)
         for index, item in enumerate(output if isinstance(output, list) else []):
             known = self._items.get(index)
             if not isinstance(item, dict) or (has_begun and known is None):
@@ -125,8 +120,8 @@ class Answer:
     def _close_message(self, index: Index, known: _Item, item: c.JSON) -> None:
         known.told = item
         if not known.is_shown:  # some servers send no deltas
-            for place, (kind, text) in enumerate(items.texts(item)):
-                self.say("refusal" if kind == "refusal" else "text", (index, place), text)
+            for place, (kind, said) in enumerate(items.texts(item)):
+                self.say("refusal" if kind == "refusal" else "text", (index, place), said)
         for annotation in items.cited(item):
             self.cite(annotation)
         if self.at[0] == index:
@@ -135,15 +130,15 @@ class Answer:
     def _close_reasoning(self, index: Index, known: _Item, item: c.JSON) -> None:
         """The whole item is kept with the last part of it: encrypted, it goes back as it came."""
         if not known.is_shown:
-            for place, (_, text) in enumerate(items.texts(item)):
-                self.say("reasoning", (index, place), text)
+            for place, (_, said) in enumerate(items.texts(item)):
+                self.say("reasoning", (index, place), said)
         kept = self._kept(items.without(item))
         if known.left:
             return self._end_left(known, kept)
-        if self.parts.kind != "reasoning" or self.at[0] != index:
+        if self._parts.kind != "reasoning" or self.at[0] != index:
             self._turn_to((index, None))
-            self.parts.reasoning("")  # nothing of it is shown
-        self.parts.end(kept)
+            self._parts.reasoning("")  # nothing of it is shown
+        self._parts.end(kept)
 
     def _close_call(self, index: Index, known: _Item, item: c.JSON) -> None:
         self.has_calls = True
@@ -157,25 +152,25 @@ class Answer:
             )
         else:
             call = tool_input(known.call_id, name, arguments, closed=True, provider_metadata=kept)
-        self.parts.add(call)
+        self._parts.add(call)
 
     def _complete(self, index: Index, known: _Item, item: c.JSON) -> str:
         """The arguments are those of the item; what no delta said of them is said now."""
         if not known.call_id:
             self._start_call(index, known, item)
-        said = items.text("".join(known.pieces))
+        said = text("".join(known.pieces))
         told = item.get("arguments", item.get("input"))
         told = json.dumps(told) if isinstance(told, dict) else told
-        told = items.text(told) if isinstance(told, str) else said
+        told = text(told) if isinstance(told, str) else said
         if told != said and told.startswith(said):
             self._extend(index, known, told[len(said) :])
         self._end_part()
         return told
 
     def _extend(self, index: Index, known: _Item, delta: str) -> None:
-        if self.parts.kind != "input" or self.at[0] != index:
+        if self._parts.kind != "input" or self.at[0] != index:
             self._turn_to((index, None))
-        self.parts.input(known.call_id, delta)
+        self._parts.input(known.call_id, delta)
 
     def _close_hosted(self, index: Index, known: _Item, item: c.JSON) -> None:
         if items.kind(item) == "mcp_approval_request":
@@ -187,7 +182,7 @@ class Answer:
             run = items.hosted(item, known.call_id, self._provider)
         self._turn_to((index, None))
         for chunk in run:
-            self.parts.add(chunk)
+            self._parts.add(chunk)
 
     # -- what is open --
 
@@ -202,7 +197,7 @@ class Answer:
         kind, known.call_id = items.kind(item), items.call_id(item, index)
         is_ours = kind in _CALLS
         kept = self._kept(items.without(item, "arguments", "input", "status"))
-        self.parts.add(
+        self._parts.add(
             c.ToolInputStart(
                 known.call_id,
                 items.tool_name(item),
@@ -212,7 +207,7 @@ class Answer:
             )
         )
         for piece in known.pieces:
-            self.parts.input(known.call_id, piece)
+            self._parts.input(known.call_id, piece)
 
     def _turn_to(self, at: Place) -> None:
         """What comes next is at another place: the part that is open ends.
@@ -220,9 +215,9 @@ class Answer:
         Reasoning of an item that is not done waits for its end, with which its opaque state comes.
         """
         before, after = self._items.get(self.at[0]), self._items.get(at[0])
-        if before and before is not after and self.parts.kind == "reasoning":
+        if before and before is not after and self._parts.kind == "reasoning":
             self._end_left(before)
-            before.left = self.parts.leave()
+            before.left = self._parts.leave()
         self._end_part()
         self.at = at
         if after:
@@ -231,15 +226,15 @@ class Answer:
     def _end_part(self) -> None:
         """Close what is open; a text with what its message is known by."""
         known, kept = self._items.get(self.at[0]), None
-        if known and known.told and self.parts.kind in ("text", "refusal"):
+        if known and known.told and self._parts.kind in ("text", "refusal"):
             kept = self._kept(items.without(known.told, "content", "status"))
-            if self.parts.kind == "refusal":
+            if self._parts.kind == "refusal":
                 kept[self._provider]["refusal"] = True
-        self.parts.end(kept)
+        self._parts.end(kept)
 
     def _end_left(self, known: _Item, kept: c.JSON | None = None) -> None:
         if known.left:
-            self.parts.add(c.ReasoningEnd(known.left, kept))
+            self._parts.add(c.ReasoningEnd(known.left, kept))
             known.left = ""
 
     def _kept(self, fields: c.JSON) -> c.JSON:

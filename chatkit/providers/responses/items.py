@@ -13,7 +13,7 @@ from typing import Any
 from chatkit import chunks as c
 from chatkit.chunks import JSON
 from chatkit.messages import mended
-from chatkit.providers.lenient import whole
+from chatkit.providers.lenient import at, counts, objects, text, whole
 from chatkit.providers.refusals import words
 
 _CALLS = ("function_call", "custom_tool_call")
@@ -39,11 +39,6 @@ def call_id(item: JSON, index: Any) -> str:
     return own or text(item.get("id")) or f"call_{index}"
 
 
-def text(value: Any) -> str:
-    """The value if it is a text, without halves of characters."""
-    return mended(value) if isinstance(value, str) else ""
-
-
 def without(item: JSON, *names: str) -> JSON:
     """The item but for these fields, fit to be stored."""
     fields: JSON = whole({name: value for name, value in item.items() if name not in names})
@@ -53,8 +48,7 @@ def without(item: JSON, *names: str) -> JSON:
 def texts(item: JSON) -> Iterator[tuple[str, str]]:
     """The type and text of each piece that a message or a reasoning item holds."""
     for field in ("summary", "content"):
-        pieces = item.get(field)
-        for piece in pieces if isinstance(pieces, list) else []:
+        for piece in objects(item.get(field)):
             match piece:
                 case {"type": "refusal", "refusal": str(said)} if said:
                     yield "refusal", said
@@ -64,10 +58,8 @@ def texts(item: JSON) -> Iterator[tuple[str, str]]:
 
 def cited(item: JSON) -> Iterator[Any]:
     """What the texts of a message cite."""
-    content = item.get("content")
-    for piece in content if isinstance(content, list) else []:
-        found = piece.get("annotations") if isinstance(piece, dict) else None
-        yield from found if isinstance(found, list) else []
+    for piece in objects(item.get("content")):
+        yield from objects(piece.get("annotations"))
 
 
 def source(annotation: Any, provider: str) -> c.SourceUrl | c.SourceDocument | None:
@@ -131,23 +123,11 @@ def _picture(item: JSON, provider: str) -> c.File | None:
     return c.File(f"data:{media_type};base64,{data}", media_type, kept)
 
 
-def outcome(response: JSON) -> JSON:
-    """What is said of the whole answer at its end, as a message keeps it."""
-    told = response.get("usage")
-    told = told if isinstance(told, dict) else {}
-    found: JSON = {"usage": counts} if (counts := _usage(told)) else {}
-    if isinstance(cost := told.get("cost"), int | float):  # OpenRouter's, in US dollars
-        found["cost"] = float(cost)
-    return found
-
-
-def _usage(told: JSON) -> dict[str, int]:
-    """The counts by chatkit's names; what is not said is not there."""
-    into, out = told.get("input_tokens_details"), told.get("output_tokens_details")
-    counts = {
-        "inputTokens": told.get("input_tokens"),
-        "outputTokens": told.get("output_tokens"),
-        "reasoningTokens": out.get("reasoning_tokens") if isinstance(out, dict) else None,
-        "cachedInputTokens": into.get("cached_tokens") if isinstance(into, dict) else None,
-    }
-    return {name: count for name, count in counts.items() if type(count) is int}
+def usage(told: Any) -> dict[str, int]:
+    """The counts as a message keeps them."""
+    return counts(
+        inputTokens=at(told, "input_tokens"),
+        outputTokens=at(told, "output_tokens"),
+        reasoningTokens=at(told, "output_tokens_details", "reasoning_tokens"),
+        cachedInputTokens=at(told, "input_tokens_details", "cached_tokens"),
+    )

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-import msgspec
 
 from chatkit.errors import MessageError
 from chatkit.providers.dialect import JSON, Prompt, ToolSpec
+from chatkit.providers.fitting import hand_over
+from chatkit.providers.outgoing import object_of, output_text, own, to_json
 from chatkit.providers.responses.quirks import Quirks
 from chatkit.providers.strict import is_strict
 
@@ -23,8 +22,9 @@ _RESULT = "tool-result"
 _LONGEST_ID = 64  # characters of a call id; longer ones, as some servers make, are refused
 
 
-def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
+def body(model: str, prompt: Prompt) -> JSON:
     """The request for an answer of `model`. Raises MessageError."""
+    quirks: Quirks = prompt.quirks
     asked: JSON = {"model": model, "stream": True, **quirks.fields}
     may_reason = not (quirks.encrypts_except and re.match(quirks.encrypts_except, model))
     if quirks.encrypts_except and may_reason:
@@ -39,9 +39,9 @@ def body(model: str, prompt: Prompt, quirks: Quirks) -> JSON:
         asked["tool_choice"] = _choice(prompt.tool_choice)
     if prompt.schema is not None:
         asked["text"] = {"format": _format(prompt.schema, prompt.schema_name)}
-    _add(asked, prompt.options.get("extra") or {})
     state_of = prompt.provider if may_reason else ""  # else it refuses reasoning, even its own
-    asked["input"] = list(_input(prompt, quirks, state_of, is_stored=asked.get("store", True)))
+    is_stored = {**quirks.fields, **prompt.options.get("extra", {})}.get("store", True)
+    asked["input"] = list(_input(prompt, quirks, state_of, is_stored=is_stored))
     return asked
 
 
@@ -70,22 +70,11 @@ def _format(schema: JSON, name: str) -> JSON:
     return {"type": "json_schema", "name": name, "schema": schema, "strict": is_strict(schema)}
 
 
-def _add(asked: JSON, extra: JSON) -> None:
-    """What the user adds: tools beside the tools, a verbosity beside the format of the text."""
-    for name, value in extra.items():
-        known = asked.get(name)
-        if isinstance(known, dict) and isinstance(value, dict):
-            value = {**known, **value}
-        elif isinstance(known, list) and isinstance(value, list):
-            value = known + value
-        asked[name] = value
-
-
 # -- messages --
 
 
 def _input(prompt: Prompt, quirks: Quirks, provider: str, *, is_stored: bool) -> Iterator[JSON]:
-    for message in prompt.messages:
+    for message in hand_over(prompt.messages, but=lambda part: _is_own_picture(part, provider)):
         content: list[JSON] = message["content"]
         match message["role"]:
             case "tool":
@@ -121,17 +110,8 @@ def _result(part: JSON, provider: str) -> JSON:
     return {
         "type": "custom_tool_call_output" if is_custom else "function_call_output",
         "call_id": _call_id(part),
-        "output": _output(part["output"]),
+        "output": output_text(part["output"]),
     }
-
-
-def _output(output: JSON) -> str:
-    match output["type"]:
-        case "text" | "error-text":
-            return str(output["value"])
-        case "execution-denied":
-            return output.get("reason") or "The user did not allow this call."
-    return _json(output["value"])
 
 
 # -- an earlier answer --
@@ -157,8 +137,8 @@ def _item(part: JSON, outputs: Mapping[str, JSON], provider: str) -> JSON | None
             return _message(part, kept, provider)
         case "reasoning":
             return kept
-        case "file":
-            return _picture(part, kept)
+        case "file" if _is_own_picture(part, provider):
+            return {**kept, "result": str(part["data"]).partition(",")[2]}
         case "tool-call" if part.get("providerExecuted"):
             return _hosted(part, outputs.get(part["toolCallId"], {}), kept)
         case "tool-call":
@@ -168,18 +148,18 @@ def _item(part: JSON, outputs: Mapping[str, JSON], provider: str) -> JSON | None
 
 def _kept(part: JSON, provider: str) -> JSON:
     """What was kept of the item that this part is of, if it came from this provider."""
-    item = _own(part, provider).get("item")
+    item = own(part, provider).get("item")
     return item if isinstance(item, dict) else {}
 
 
-def _own(part: JSON, provider: str) -> JSON:
-    own = part.get("providerOptions", {}).get(provider)
-    return own if isinstance(own, dict) else {}
+def _is_own_picture(part: JSON, provider: str) -> bool:
+    """Whether it goes back as the item that it came as."""
+    return bool(_kept(part, provider)) and str(part["data"]).startswith("data:")
 
 
 def _message(part: JSON, kept: JSON, provider: str) -> JSON:
     text = part["text"]
-    if _own(part, provider).get("refusal"):
+    if own(part, provider).get("refusal"):
         said: JSON = {"type": "refusal", "refusal": text}
     else:
         said = {"type": "output_text", "text": text, "annotations": []}
@@ -198,8 +178,7 @@ def _call(part: JSON, kept: JSON) -> JSON:
     given = part["input"]
     if kept.get("type") == "custom_tool_call":
         return {**kept, **named, "input": given}
-    arguments = given if isinstance(given, dict) else {"input": given}  # they must be an object
-    return {**kept, "type": "function_call", **named, "arguments": _json(arguments)}
+    return {**kept, "type": "function_call", **named, "arguments": to_json(object_of(given))}
 
 
 def _hosted(part: JSON, output: JSON, kept: JSON) -> JSON | None:
@@ -208,11 +187,6 @@ def _hosted(part: JSON, output: JSON, kept: JSON) -> JSON | None:
     if not kept or not isinstance(given, dict):
         return None
     return {**kept, **given, **(found if isinstance(found, dict) else {})}
-
-
-def _picture(part: JSON, kept: JSON) -> JSON | None:
-    head, _, data = str(part["data"]).partition(",")
-    return {**kept, "result": data} if kept and head.startswith("data:") else None
 
 
 def _paired(answer: list[JSON], *, is_stored: bool) -> Iterator[JSON]:
@@ -232,7 +206,3 @@ def _call_id(part: JSON) -> str:
     if len(call_id) <= _LONGEST_ID:
         return call_id
     return hashlib.sha256(call_id.encode()).hexdigest()[:_LONGEST_ID]
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

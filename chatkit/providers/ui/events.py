@@ -9,20 +9,8 @@ from typing import Any
 import msgspec
 
 from chatkit import chunks as c
-from chatkit.providers.lenient import loads, whole
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 _PLACE = re.compile(r"`\$\.(\w+)")  # where msgspec says that a field is wrong: "… at `$.title`"
-
-
-def json_object(data: bytes) -> c.JSON | None:
-    """The JSON object of these bytes, None where they are none. Of its strings only `delta` and
-    `inputTextDelta` may hold halves of characters, which deltas are cut into."""
-    try:
-        value = msgspec.json.decode(data)
-    except _UNREADABLE:
-        value = _lenient(data)
-    return value if isinstance(value, dict) else None
 
 
 def chunk_of(value: c.JSON) -> c.Chunk | None:
@@ -37,18 +25,6 @@ def chunk_of(value: c.JSON) -> c.Chunk | None:
             if wrong is None or wrong[1] not in value:
                 return None
             value = {name: value[name] for name in value if name != wrong[1]}
-
-
-def _lenient(data: bytes) -> Any:
-    """What servers write that is not quite JSON, None where it is none at all."""
-    try:
-        value = loads(data)
-        fixed = whole(value)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(fixed, dict):
-        return None
-    return fixed | {name: value[name] for name in ("delta", "inputTextDelta") if name in value}
 
 
 def _is_strict(name: str, value: Any) -> bool:

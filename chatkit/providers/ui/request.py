@@ -16,7 +16,7 @@ from chatkit.providers.dialect import JSON, Prompt
 _NOTED = ("responseId", "finishReason", "rawFinishReason", "seconds", "error")
 
 
-def body(model: str, prompt: Prompt, quirks: object) -> JSON:
+def body(model: str, prompt: Prompt) -> JSON:
     """The request for an answer of the backend at the address `model`.
 
     Raises ConfigError and MessageError.
@@ -38,7 +38,7 @@ def body(model: str, prompt: Prompt, quirks: object) -> JSON:
         raise ConfigError('history="last" sends no system message: leave out system=')
     if prompt.replaces:
         asked |= {"trigger": "regenerate-message", "messageId": prompt.replaces}
-    return asked | (prompt.options.get("extra") or {})
+    return asked
 
 
 def _is_sent(message: Message) -> bool:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from chatkit import chunks as c
-from chatkit import sse
-from chatkit.errors import ProviderError, StreamFailed
 from chatkit.messages import mended
 from chatkit.providers.dialect import Hide
-from chatkit.providers.refusals import failure, words
-from chatkit.providers.ui.events import chunk_of, json_object
+from chatkit.providers.lenient import at, text, whole
+from chatkit.providers.stream import EventStream
+from chatkit.providers.ui.events import chunk_of
 
 _DELTAS = {
     "text-delta": ("id", "delta"),
@@ -24,104 +23,57 @@ _DELTAS = {
 }
 
 
-class UIDecoder:
+class UIDecoder(EventStream):
     """One UI message stream. It never raises."""
 
     def __init__(self, provider: str, hide: Hide = str) -> None:
-        self.finished = False
-        self.error: ProviderError | None = None
-        self._provider = provider
-        self._hide = hide
-        self._events = sse.Decoder()
-        self._chunks: list[c.Chunk] = []
+        super().__init__(provider, hide)
         self._halves: dict[tuple[str, str], str] = {}  # of characters, by kind and id of delta
-        self._begun = False  # an event came that could be read
-        self._id: c.JSON = {}  # of the message, as metadata
-        self._over = False
-        self._failure: StreamFailed | None = None  # the first error
+        self._failure: Any = None  # the first error, as it is told
         self._ending: c.Finish | c.Abort | None = None  # the last that came
-
-    def feed(self, data: bytes) -> list[c.Chunk]:
-        """The chunks that these bytes of the body, cut anywhere, complete."""
-        for event in self._events.feed(data):
-            self._read(event)
-        return self._take_chunks()
-
-    def close(self) -> list[c.Chunk]:
-        """What is still pending once the body is over, cleanly or not."""
-        for event in self._events.close():
-            self._read(event, is_last=True)
-        if not self._over:
-            self._read_stray(self._events.stray)
-            self._end()
-        return self._take_chunks()
-
-    def _take_chunks(self) -> list[c.Chunk]:
-        taken, self._chunks = self._chunks, []
-        return taken
 
     # -- events --
 
-    def _read(self, event: sse.Event, *, is_last: bool = False) -> None:
-        if self._over:
-            return
-        if event.data.startswith(b"[DONE]"):
+    def _take_at_once(self, data: bytes) -> bool:
+        """The mark that ends all of it."""
+        is_end = data.startswith(b"[DONE]")
+        if is_end and not self._over:
             self._ending = self._ending or c.Finish()
-            return self._end()
-        value = json_object(event.data)
-        if event.event == "error":
-            self._fail(value or event.data.decode("utf-8", "replace"))
-        elif value is not None:
-            self._take(value)
-        elif event.data.startswith(b"{") and not is_last:
-            self._fail(f"it sent an event that is not JSON: {event.data[:80]!r}")
+            self._end()
+        return is_end
 
-    def _read_stray(self, stray: bytes) -> None:
-        """What came outside of events: a bare JSON error, a proxy's page."""
-        values = [value for value in map(json_object, (stray, *stray.splitlines())) if value]
-        errors = [value for value in values if "error" in value]
-        if not self._begun:
-            errors += [value for value in values if words(value)[0]]
-        if errors:
-            self._fail(errors[0])
-        elif not self._begun and stray.strip():
-            self._fail(f"it sent no stream but {stray.strip()[:200]!r}")
-
-    def _take(self, value: c.JSON) -> None:
-        self._begun = True
-        kind = str(value.get("type", ""))
-        if kind == "error" or (not kind and "error" in value):
-            return self._fail(value.get("errorText") or value)
+    def _take(self, told: c.JSON) -> None:
+        kind = str(told.get("type", ""))
         if kind in _DELTAS:
-            value = self._with_whole_characters(kind, value)
+            told = self._with_whole_characters(kind, told)
         elif self._halves:
-            self._close_half(value)
-        match chunk_of(value):
+            self._close_half(told)
+        match chunk_of(whole(told)):
             case c.Start() as start:
                 self._start(start)
-            case c.MessageMetadata() as told:
-                self._describe(told.message_metadata)
+            case c.MessageMetadata() as metadata:
+                self._tell(metadata.message_metadata)
             case c.Finish() as finish:
-                self._finish(finish, value.get("finishReason"))
+                self._note_finish(finish, told.get("finishReason"))
             case c.Abort() as abort:
                 self._ending = abort
             case None:
                 pass
             case chunk:
-                self._chunks.append(chunk)
+                self._parts.add(chunk)
 
     # -- halves of characters --
 
     def _with_whole_characters(self, kind: str, value: c.JSON) -> c.JSON:
         """The delta without the first half of a character at its end, which is kept back."""
         id_name, name = _DELTAS[kind]
-        key, text = (kind, str(value.get(id_name))), value.get(name)
-        if not isinstance(text, str):
+        key, delta = (kind, str(value.get(id_name))), value.get(name)
+        if not isinstance(delta, str):
             return value
-        text = self._halves.pop(key, "") + text
-        if "\ud800" <= text[-1:] <= "\udbff":
-            self._halves[key], text = text[-1], text[:-1]
-        return {**value, name: mended(text)}
+        delta = self._halves.pop(key, "") + delta
+        if "\ud800" <= delta[-1:] <= "\udbff":
+            self._halves[key], delta = delta[-1], delta[:-1]
+        return {**value, name: mended(delta)}
 
     def _close_half(self, value: c.JSON) -> None:
         """A part that ends has no other half to come."""
@@ -134,32 +86,35 @@ class UIDecoder:
     def _start(self, start: c.Start) -> None:
         """The message has chatkit's id; the backend's own is kept for the next request."""
         if start.message_id:
-            self._id = {"responseId": start.message_id}
-        self._describe({**(start.message_metadata or {}), **self._id})
+            self._metadata = {"responseId": start.message_id}
+        self._tell({**(start.message_metadata or {}), **self._metadata})
 
-    def _describe(self, metadata: c.JSON | None) -> None:
+    def _tell(self, metadata: c.JSON | None) -> None:
         """What the backend tells of its message, but for another id of it."""
         if metadata:
-            self._chunks.append(c.MessageMetadata({**metadata, **self._id}))
+            self._parts.add(c.MessageMetadata({**metadata, **self._metadata}))
 
-    def _finish(self, finish: c.Finish, reason: Any) -> None:
+    def _note_finish(self, finish: c.Finish, reason: Any) -> None:
         """Metadata is shown at once: another stream that is merged into this one may go on."""
-        self._describe(finish.message_metadata)
-        told = {"rawFinishReason": reason} if isinstance(reason, str) else None
-        self._ending = c.Finish(finish.finish_reason, told)
+        self._tell(finish.message_metadata)
+        self._ending, self._reason = finish, text(reason)
+
+    def _outcome(self) -> c.JSON:
+        told = super()._outcome()
+        if told and self._failure is not None and isinstance(self._ending, c.Finish):
+            told["finishReason"] = self._ending.finish_reason
+        return told
 
     def _fail(self, told: Any) -> None:
+        """The first error counts, and what comes after it is read all the same."""
         if self._failure is None:
-            self._failure = failure(self._provider, told, self._hide)
+            self._failure = at(told, "errorText") or told
 
     def _end(self) -> None:
-        ending, self._over = self._ending, True
         if self._failure is not None:
-            self.error = self._failure
-            if isinstance(ending, c.Finish) and ending.message_metadata:
-                told = {"finishReason": ending.finish_reason, **ending.message_metadata}
-                self._chunks.append(c.MessageMetadata(told))
-            self._chunks.append(c.Error(self.error.message))
-        elif ending is not None:
-            self._chunks.append(ending)
-            self.finished = isinstance(ending, c.Finish)
+            super()._fail(self._failure)
+        elif isinstance(self._ending, c.Finish):
+            self._finish(self._ending.finish_reason)
+        elif self._ending is not None:
+            self._parts.add(self._ending)
+            self._over = True
