@@ -1,8 +1,9 @@
 """The calls of one step: asked for leave, run, and their results published.
 
-The only module that runs a user's functions for a model. What must survive the death of this
-process is in the store before a function begins: the call, and that it began, so that it is
-never run a second time by accident.
+The only module that runs a user's functions for a model, none of them on the engine's loop.
+Before a function begins, the call and that it began are in the store, so that the death of this
+process never runs it a second time by accident; where the store fails, that is warned of and
+the function runs all the same.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import inspect
 import logging
 import os
 import secrets
@@ -33,6 +35,7 @@ CRASHED = (
     "The process that ran this call ended before its result was there. It may have had its effect;"
     " it was not run again."
 )
+CANCELLED = "CancelledError: the function was cancelled before it had a result."
 STOPPED = "This answer was stopped before the call had a result."
 _OPEN = ("input-available", "approval-requested", "approval-responded")
 
@@ -98,14 +101,18 @@ class Calls:
         if _began(part) and not tool.repeatable:
             return self._fail(part, CRASHED)
         try:
-            arguments = tool.arguments(part.input)
+            arguments = await _in_thread(partial(tool.arguments, part.input), tool.name)
             if not await self._is_allowed(part, tool, arguments):
                 return self._publish([c.ToolOutputDenied(part.tool_call_id)])
             self._publish([_call(part, BEGAN)])
             await self._flush()
-            output = tool.to_output(await _value(tool, arguments))
+            output = await _output(tool, arguments)
         except SchemaMismatch as mismatch:
             self._fail(part, f"The arguments do not fit: {mismatch}")
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            self._fail(part, CANCELLED)
         except Exception as error:  # the user's function: whatever it raises, the model is told
             logger.info("tool %s failed", tool.name, exc_info=True)
             self._fail(part, f"{type(error).__name__}: {error}")
@@ -116,7 +123,9 @@ class Calls:
         given = (part.approval or {}).get("approved")
         if isinstance(given, bool):
             return given
-        needed = tool.approve(arguments) if callable(tool.approve) else tool.approve
+        needed = tool.approve
+        if callable(needed):
+            needed = await _in_thread(partial(needed, arguments), tool.name)
         if not needed:
             return True
         approval_id = (part.approval or {}).get("id") or f"approval_{secrets.token_hex(8)}"
@@ -150,38 +159,58 @@ def _call(part: ToolPart, tool_metadata: JSON) -> c.Chunk:
 # -- where a function runs --
 
 
-async def _value(tool: Tool, arguments: JSON) -> Any:
-    """What the function gives, from the thread that it belongs to."""
-    call = partial(contextvars.copy_context().run, tool.function, **arguments)
+async def _output(tool: Tool, arguments: JSON) -> Any:
+    """What the function gives, as JSON, from the thread that it belongs to."""
+    work = partial(_called, tool, arguments)
     if tool.main:
-        future = errands.submit(call)
-    elif tool.is_async:
-        future = asyncio.run_coroutine_threadsafe(_guarded(call()), _loop())
-    else:
-        future = _in_thread(call, tool.name)
-    return await asyncio.wrap_future(future)
+        return await asyncio.wrap_future(errands.submit(work))
+    output = await _in_thread(work, tool.name)
+    if inspect.isawaitable(output):
+        future = asyncio.run_coroutine_threadsafe(_guarded(output), _loop())
+        output = await asyncio.wrap_future(future)
+    return output
 
 
-def _in_thread(call: Callable[[], Any], name: str) -> concurrent.futures.Future[Any]:
+def _called(tool: Tool, arguments: JSON) -> Any:
+    """The output of the function; where that is to be awaited, what gives it then."""
+    value = tool.function(**arguments)
+    return _awaited(tool, value) if inspect.isawaitable(value) else tool.to_output(value)
+
+
+async def _awaited(tool: Tool, work: Awaitable[Any]) -> Any:
+    value = await work
+    return await _in_thread(partial(tool.to_output, value), tool.name)
+
+
+async def _in_thread(work: Callable[[], Any], name: str) -> Any:
     """A thread for each call: a slow one holds up nothing, and none holds up the exit."""
     future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    context = contextvars.copy_context()
 
-    def work() -> None:
+    def run() -> None:
         if future.set_running_or_notify_cancel():
             try:
-                future.set_result(call())
+                future.set_result(context.run(work))
             except BaseException as error:  # an exit too, which is for the main thread only
                 future.set_exception(errands.as_exception(error))
 
-    threading.Thread(target=work, name=f"chatkit-{name}", daemon=True).start()
-    return future
+    threading.Thread(target=run, name=f"chatkit-{name}", daemon=True).start()
+    return await asyncio.wrap_future(future)
 
 
 async def _guarded(work: Awaitable[Any]) -> Any:
     try:
         return await work
-    except (SystemExit, KeyboardInterrupt) as error:  # it would end the loop of all tools
-        raise errands.as_exception(error) from error
+    except (asyncio.CancelledError, GeneratorExit):  # its task is ended, or thinks so
+        raise
+    except BaseException as error:  # an exit would end the loop of all tools
+        raise errands.as_exception(error) from None
+
+
+def _is_cancelled() -> bool:
+    """Whether it is the running task that was cancelled, not something it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _loop() -> asyncio.AbstractEventLoop:

@@ -25,6 +25,10 @@ TICK = 0.04  # seconds between writes of what streams have brought, all streams 
 STEP = 0.1  # seconds: how soon a wait sees an interrupt where a lock does not
 EXIT_GRACE = 1.5  # seconds at exit for the last writes: Jupyter kills after 2.5
 INTERRUPTED = "the wait has ended; the answer goes on (stop() ends it)"
+ON_ENGINE = (
+    "this would wait for the engine on the engine's own thread, where on_chunk= is called and every"
+    " stream is read: wait in a thread of your own, or in on_finish="
+)
 logger = logging.getLogger("chatkit")
 
 
@@ -45,10 +49,15 @@ class Engine:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do `work` on the loop and wait for it. An interrupt ends the wait, not the work."""
-        if threading.current_thread() is self._thread:
+        if self.is_here:
             work.close()
-            raise RuntimeError("this would wait for the engine on the engine's own thread")
+            raise RuntimeError(ON_ENGINE)
         return wait(self.submit(work))
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this code runs on the engine's own thread, where nothing may wait."""
+        return threading.current_thread() is self._thread
 
     def call(self, function: Callable[..., object], *args: Any) -> None:
         """Call `function` on the loop, soon."""
@@ -137,11 +146,14 @@ def wait(future: concurrent.futures.Future[T], timeout: float | None = None) -> 
 def wait_all(futures: Sequence[concurrent.futures.Future[Any]], timeout: float | None) -> None:
     """Block until all are done, like `wait`. Raises TimeoutError after `timeout` seconds.
 
-    On the main thread, what tools have to do there is done meanwhile.
+    On the main thread, what tools have to do there is done meanwhile. Raises RuntimeError on the
+    engine's thread, unless all are done.
     """
     end = float("inf") if timeout is None else time.monotonic() + timeout
     is_main = threading.current_thread() is threading.main_thread()
     while left := [future for future in futures if not future.done()]:
+        if _engine is not None and _engine.is_here:
+            raise RuntimeError(ON_ENGINE)
         if is_main:
             for errand in errands.run():
                 pump(errand)
@@ -156,10 +168,14 @@ async def join(future: concurrent.futures.Future[T]) -> T:
     """Await `future` from any loop. A cancelled awaiter leaves it alone.
 
     In short steps, because a bare await on a quiet kernel cannot be interrupted
-    (https://github.com/ipython/ipykernel/issues/881).
+    (https://github.com/ipython/ipykernel/issues/881). On the main thread, what tools have to do
+    there is done meanwhile; what of that goes on does so in this loop.
     """
+    is_main = threading.current_thread() is threading.main_thread()
     wrapped = asyncio.wrap_future(future)
     while not wrapped.done():
+        if is_main:
+            errands.run()
         await asyncio.wait({wrapped}, timeout=STEP)
     return wrapped.result()
 
@@ -173,6 +189,8 @@ def pump(future: concurrent.futures.Future[T]) -> T:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return wait(future)
+    if _engine is not None and _engine.is_here:
+        return wait(future)  # which refuses, unless it is done
     _nest(loop)
     return loop.run_until_complete(join(future))
 

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import inspect
+import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 from chatkit import host
 
 Future = concurrent.futures.Future[Any]
-_waiting: deque[tuple[Callable[[], Any], Future]] = deque()
+_waiting: deque[tuple[contextvars.Context, Callable[[], Any], Future]] = deque()
 _arrived: Future = concurrent.futures.Future()
 _lock = threading.Lock()
 
 
 def submit(work: Callable[[], Any]) -> Future:
-    """Have `work` done on the main thread; a coroutine that it returns is run there too."""
+    """Have `work` done on the main thread, in the caller's context; what it returns is awaited
+    there too, where that is to be awaited."""
     future: Future = concurrent.futures.Future()
-    _waiting.append((work, future))
+    _waiting.append((contextvars.copy_context(), work, future))
     with _lock:
         if not _arrived.done():
             _arrived.set_result(None)
@@ -44,15 +47,22 @@ def arrival() -> Future:
 
 
 def run() -> list[Future]:
-    """Do what waits. What goes on in the running loop afterwards is returned."""
+    """Do what waits. Returned is what tells the end, and no more, of each that goes on in the
+    running loop afterwards."""
     going_on = []
     while _waiting:
-        work, future = _waiting.popleft()
+        context, work, future = _waiting.popleft()
         if future.set_running_or_notify_cancel():
-            _do(work, future)
+            context.run(_do, work, future)
             if not future.done():
-                going_on.append(future)
+                going_on.append(_end_of(future))
     return going_on
+
+
+def _end_of(future: Future) -> Future:
+    end: Future = concurrent.futures.Future()
+    future.add_done_callback(lambda _: end.set_result(None))
+    return end
 
 
 def _woken() -> None:
@@ -64,8 +74,8 @@ def _woken() -> None:
 def _do(work: Callable[[], Any], future: Future) -> None:
     try:
         value = work()
-        if inspect.iscoroutine(value):
-            value = _begin(value, future)
+        if inspect.isawaitable(value):
+            value = _begin(_awaited(value), future)
     except BaseException as error:  # whoever handed it in is told, of an interrupt too
         future.set_exception(as_exception(error))
         if isinstance(error, KeyboardInterrupt):
@@ -76,11 +86,17 @@ def _do(work: Callable[[], Any], future: Future) -> None:
 
 
 def as_exception(error: BaseException) -> Exception:
-    """The error as one that ends nobody's event loop."""
-    return error if isinstance(error, Exception) else RuntimeError(f"it ended with {error!r}")
+    """The error as one that a future takes and hands on, and that ends nobody's event loop."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return RuntimeError(f"it ended with {error!r}")
 
 
-def _begin(work: Any, future: Future) -> Any:
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
+
+
+def _begin(work: Coroutine[Any, Any, Any], future: Future) -> Any:
     try:
         task = asyncio.get_running_loop().create_task(work)
     except RuntimeError:
@@ -98,4 +114,13 @@ def _copy(task: asyncio.Task[Any], future: Future) -> None:
         future.set_result(task.result())
 
 
+def _forget() -> None:
+    """In a forked child: what waits is its parent's to do."""
+    global _arrived, _lock
+    _waiting.clear()
+    _arrived, _lock = concurrent.futures.Future(), threading.Lock()
+
+
 _GOES_ON = object()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

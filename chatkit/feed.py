@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable
 
 from chatkit.chunks import Chunk, merged
-from chatkit.engine import Engine
+from chatkit.engine import Engine, get_engine
 from chatkit.messages import Message, Status
 from chatkit.reducer import Draft, settled, unfold
 
@@ -28,7 +28,7 @@ class Feed:
     """The chunks and the message so far, how it stands, and who wants more."""
 
     def __init__(self, message: Message, engine: Engine) -> None:
-        self.engine = engine
+        self._engine: Engine | None = engine  # None in a forked child
         self.chunks: list[Chunk] = unfold(message)  # of one that goes on, what came before
         self.error: Exception | None = None
         self.note = ""  # what it is waiting for, in words: "Starting smollm2"
@@ -54,6 +54,11 @@ class Feed:
         feed._draft = None
         feed.done.set_result(None)
         return feed
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that reads it; a forked child's own looks at what is left of it there."""
+        return self._engine or get_engine()
 
     @property
     def status(self) -> Status:
@@ -182,13 +187,15 @@ class Feed:
                 self._watchers.remove(callback)
 
     def _orphan(self) -> None:
-        """In a forked child: the producer stayed with the parent."""
-        self._lock = threading.Lock()
+        """In a forked child: the producer stayed with the parent, and the engine too."""
+        self._engine, self._lock = None, threading.Lock()
+        self._on_first_want = None
+        self._watchers.clear()
         if self._draft is not None:
             self._message = settled(self._draft.message(), "interrupted")
             self._draft = None
-            self.done = concurrent.futures.Future()
-            self.done.set_result(None)
+        self.done = concurrent.futures.Future()
+        self.done.set_result(None)
 
 
 class Cursor:

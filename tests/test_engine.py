@@ -7,10 +7,14 @@ import concurrent.futures
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from chatkit import stream_text
 from chatkit.engine import get_engine, join, pump, wait
+from chatkit.providers import Model
 
 
 def test_work_runs_on_one_thread_that_is_not_ours() -> None:
@@ -29,6 +33,30 @@ def test_waiting_for_the_engine_on_its_own_thread_is_refused_not_a_deadlock() ->
 
     with pytest.raises(RuntimeError, match="own thread"):
         engine.run(inside())
+
+
+@pytest.mark.parametrize("blocking", [wait, pump])
+def test_every_wait_on_the_engines_thread_is_refused_unless_it_is_over(
+    blocking: Callable[[Any], int],
+) -> None:
+    future: concurrent.futures.Future[int] = concurrent.futures.Future()
+
+    async def inside() -> int:
+        return blocking(future)
+
+    engine = get_engine()
+    with pytest.raises(RuntimeError, match="own thread"):
+        engine.run(inside())
+    future.set_result(4)
+    assert engine.run(inside()) == 4
+
+
+def test_a_callback_that_would_wait_there_is_told_so_and_holds_up_nothing(model: Model) -> None:
+    other = stream_text(model, "Another.")
+    reply = stream_text(model, "Go.", on_chunk=lambda _: other.wait()).wait(10)
+    assert reply.status == "complete"
+    assert "wait in a thread of your own" in reply.warnings[0]
+    assert other.wait(10).status == "complete"
 
 
 def test_everybody_who_asked_is_called_back_in_the_same_tick() -> None:
@@ -97,3 +125,29 @@ def test_pump_without_a_loop_is_a_plain_wait() -> None:
     future: concurrent.futures.Future[int] = concurrent.futures.Future()
     threading.Timer(0.05, future.set_result, [5]).start()
     assert pump(future) == 5
+
+
+FORK = """
+import os
+from chatkit.engine import get_engine
+from chatkit.feed import Feed
+from chatkit.messages import Message, TextPart
+from chatkit.replies import Reply
+
+engine = get_engine()
+message = Message(id="a", role="assistant", status="complete", parts=[TextPart("over")])
+over = Reply(Feed.ended_with(message, engine))
+live = Reply(Feed(message.replace(status="streaming"), engine))
+child = os.fork()
+if child == 0:
+    for reply in (over, live):
+        print("".join(reply.deltas()), reply.wait(5).status, flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_forked_child_reads_what_there_is_of_an_answer() -> None:
+    ran = [sys.executable, "-W", "ignore", "-c", FORK]
+    done = subprocess.run(ran, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "over complete\nover interrupted\n"

@@ -118,9 +118,7 @@ def test_an_asynchronous_function_is_awaited_by_whoever_calls_it() -> None:
     async def later(x: int) -> int:
         return x
 
-    assert later.is_async
     assert asyncio.run(later(3)) == 3
-    assert not tool(forecast).is_async
 
 
 def test_arguments_are_checked_and_converted() -> None:
@@ -168,6 +166,15 @@ def test_what_is_no_tool_is_refused(values: Any, words: str) -> None:
 def test_a_name_that_a_provider_would_refuse_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="name it, as in tool"):
         tool(forecast, name=name)
+
+
+async def rule(arguments: Any) -> bool:
+    return True
+
+
+def test_a_rule_that_would_have_to_be_awaited_is_refused() -> None:
+    with pytest.raises(ConfigError, match="approve= of the tool 'forecast' is an async function"):
+        tool(forecast, approve=rule)  # type: ignore[arg-type]  # so says the type too
 
 
 # -- outputs --

@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")  # what every provider takes
 class Tool:
     """A function that a model may call. Called itself, it is that function.
 
-    Raises ConfigError for a name that some provider would refuse.
+    Raises ConfigError for a name that some provider would refuse, and for an asynchronous rule.
     """
 
     name: str
@@ -40,16 +40,16 @@ class Tool:
                 f"a tool's name is a letter and up to 63 letters, digits, _ and -, in ASCII, not"
                 f" {self.name!r}: name it, as in tool(function, name='look_up')"
             )
+        if callable(self.approve) and inspect.iscoroutinefunction(underlying(self.approve)):
+            raise ConfigError(
+                f"approve= of the tool {self.name!r} is an async function: write it with def; it"
+                " is called in a thread of its own, where it may wait"
+            )
 
     @property
     def parameters(self) -> JSON:
         """The JSON schema of its arguments, an object."""
         return self.schema.json
-
-    @property
-    def is_async(self) -> bool:
-        """Whether what it returns is to be awaited."""
-        return inspect.iscoroutinefunction(underlying(self.function))
 
     def arguments(self, input: Any) -> JSON:
         """The keyword arguments in what a model wrote. Raises SchemaMismatch."""
@@ -93,8 +93,9 @@ def tool(
     """A typed function as a tool: `@tool`, `@tool(approve=True)` or `tool(function)`.
 
     A model is told of it by its docstring, its parameters by its annotations. approve: ask
-    before it runs; a function of the arguments decides case by case. main: run it on the
-    kernel's own thread. repeatable: it may run again after a crash. Raises ConfigError.
+    before it runs; a function of the arguments decides case by case, in a thread of its own.
+    main: run it on the kernel's own thread. repeatable: it may run again after a crash. Raises
+    ConfigError.
     """
 
     def make(function: Function) -> Tool:
