@@ -24,7 +24,8 @@ from msgspec import UNSET
 
 from chatkit import chunks as c
 from chatkit import errands
-from chatkit.errors import SchemaMismatch
+from chatkit.errors import ConfigError, SchemaMismatch
+from chatkit.feed import Feed
 from chatkit.messages import JSON, Message, StepPart, ToolPart
 from chatkit.tools import Tool
 
@@ -36,6 +37,10 @@ CRASHED = (
     " it was not run again."
 )
 CANCELLED = "CancelledError: the function was cancelled before it had a result."
+ITSELF = (
+    "this would wait for itself: the tool that runs now belongs to that answer, or to one before it"
+    " in its chat. Ask in another chat, or with stream_text()"
+)
 STOPPED = "This answer was stopped before the call had a result."
 _OPEN = ("input-available", "approval-requested", "approval-responded")
 
@@ -64,6 +69,13 @@ def is_at_calls(message: Message) -> bool:
     return isinstance(last, ToolPart) and not last.provider_executed and last.input is not UNSET
 
 
+def check_wait(feed: Feed) -> None:
+    """Raises ConfigError where this answer waits for the very tool that would wait for it."""
+    ours = [each for each, run in _within.get() if not run.done()]
+    if any(each in ours for each in (feed, *feed.after)):
+        raise ConfigError(ITSELF)
+
+
 class Calls:
     """Runs what a model asks for. On the engine's loop."""
 
@@ -71,11 +83,13 @@ class Calls:
         self,
         tools: Mapping[str, Tool],
         *,
+        feed: Feed,
         publish: Callable[[list[c.Chunk]], None],
         flush: Callable[[], Awaitable[None]],
         can_ask: bool,
     ) -> None:
         self._tools = tools
+        self._feed = feed
         self._publish = publish
         self._flush = flush  # returns once what was published is in the store
         self._can_ask = can_ask  # whether somebody is there to be asked
@@ -100,6 +114,7 @@ class Calls:
             return self._fail(part, self._unknown(part.tool_name))
         if _began(part) and not tool.repeatable:
             return self._fail(part, CRASHED)
+        _enter(self._feed)
         try:
             arguments = await _in_thread(partial(tool.arguments, part.input), tool.name)
             if not await self._is_allowed(part, tool, arguments):
@@ -154,6 +169,13 @@ def _call(part: ToolPart, tool_metadata: JSON) -> c.Chunk:
     return c.ToolInputAvailable(
         part.tool_call_id, part.tool_name, part.input, tool_metadata=tool_metadata
     )
+
+
+def _enter(feed: Feed) -> None:
+    """What this task does, and what it starts, belongs to a call of that answer."""
+    run = asyncio.current_task()
+    assert run is not None
+    _within.set((*(each for each in _within.get() if not each[1].done()), (feed, run)))
 
 
 # -- where a function runs --
@@ -229,6 +251,8 @@ def _forget() -> None:
     _tools_loop = None
 
 
+_Call = tuple[Feed, asyncio.Task[Any]]  # an answer, and the task that runs a call of it
+_within: contextvars.ContextVar[tuple[_Call, ...]] = contextvars.ContextVar("within", default=())
 _tools_loop: asyncio.AbstractEventLoop | None = None
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)

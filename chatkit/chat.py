@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from chatkit import engine as engines
 from chatkit import host
-from chatkit.calls import is_at_calls
+from chatkit.calls import check_wait, is_at_calls
 from chatkit.conversation import Settings, conversation
 from chatkit.errors import BadChatId, MessageError
 from chatkit.messages import ENDED, Message, Usage
@@ -142,9 +142,11 @@ class Chat:
 
     def wait(self, timeout: float | None = None) -> Chat:
         """Block until nothing is being answered. Raises TimeoutError after `timeout` seconds."""
-        ends = [feed.done for feed in self._conversation.live()]
+        live = self._conversation.live()
+        for feed in live:
+            check_wait(feed)
         try:
-            engines.wait_all(ends, timeout)
+            engines.wait_all([feed.done for feed in live], timeout)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(engines.INTERRUPTED) from None
         return self

@@ -6,6 +6,7 @@ chat again finds the answer that is still streaming.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -81,6 +82,10 @@ class Conversation:
                     writes, self._unwritten = self._unwritten, []
         for write in writes:
             engines.get_engine().run(write())
+
+    def forget_threads(self) -> None:
+        """In a forked child: whoever held the lock stayed with the parent."""
+        self.lock, self._changes, self._unwritten = threading.RLock(), 0, []
 
     # -- opening --
 
@@ -174,10 +179,10 @@ class Conversation:
             is_continuation=is_continuation,
         )
         producer = Producer(feed, ask, engine, journal)
-        after = self.live()  # one of them may be stopped: the others come first all the same
+        feed.after = self.live()  # one may be stopped: the others come first all the same
         self._adopt(node, feed, producer)
         engine.call(feed.drain)
-        engine.call(producer.start, after)
+        engine.call(producer.start)
         self._asked[node.id] = settings
         return self.reply(node)
 
@@ -339,5 +344,14 @@ def conversation(store: Store, id: str) -> Conversation:
         return found
 
 
+def _forget_threads() -> None:
+    global _lock
+    _lock = threading.Lock()
+    for each in _conversations.values():
+        each.forget_threads()
+
+
 _lock = threading.Lock()
 _conversations: weakref.WeakValueDictionary[Any, Conversation] = weakref.WeakValueDictionary()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

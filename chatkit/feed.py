@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from chatkit.chunks import Chunk, merged
 from chatkit.engine import Engine, get_engine
@@ -29,6 +29,7 @@ class Feed:
 
     def __init__(self, message: Message, engine: Engine) -> None:
         self._engine: Engine | None = engine  # None in a forked child
+        self.after: Sequence[Feed] = ()  # those that come first, until it has ended
         self.chunks: list[Chunk] = unfold(message)  # of one that goes on, what came before
         self.error: Exception | None = None
         self.note = ""  # what it is waiting for, in words: "Starting smollm2"
@@ -112,6 +113,7 @@ class Feed:
         """The last word: `message` is how it stands for good."""
         with self._lock:
             self._message, self._draft = message, None
+        self.after = ()
         self.error = error
         self.note = ""
         self.chunks = list(merged(self.chunks))

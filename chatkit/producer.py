@@ -80,10 +80,10 @@ class Producer(Running):
         self._task: asyncio.Task[None] | None = None
         self._on_chunk = ask.on_chunk
 
-    def start(self, after: Sequence[Feed] = ()) -> None:
+    def start(self) -> None:
         """Begin, once the answers before this one have ended. On the engine's loop."""
         self._engine.running.add(self)
-        self._task = self._engine.loop.create_task(self._run(after))
+        self._task = self._engine.loop.create_task(self._run())
 
     def stop(self) -> None:
         """Somebody said stop: the connection is closed, what arrived is kept."""
@@ -113,9 +113,9 @@ class Producer(Running):
         if status == "interrupted" and self._journal is not None:
             self._journal.give_up()
 
-    async def _run(self, after: Sequence[Feed]) -> None:
+    async def _run(self) -> None:
         self._can_end = True
-        status, error = await self._answer(after)
+        status, error = await self._answer()
         self._can_end = False
         try:
             await self._finish(await self._accounted(self._final(status, error)), error)
@@ -127,10 +127,10 @@ class Producer(Running):
                 await self._journal.settle()
             self._engine.running.discard(self)
 
-    async def _answer(self, after: Sequence[Feed]) -> tuple[Status, Exception | None]:
+    async def _answer(self) -> tuple[Status, Exception | None]:
         """How it ended, and why. Every foreign way to end becomes one of four here."""
         try:
-            await self._read(after)
+            await self._read()
         except asyncio.CancelledError:
             return self._halted()
         except StreamCut as cut:
@@ -149,12 +149,12 @@ class Producer(Running):
             return "error", self._steps.error
         return ("complete" if self._steps.whole else self._halt or "interrupted"), None
 
-    async def _read(self, after: Sequence[Feed]) -> None:
+    async def _read(self) -> None:
         if self._halt is not None:
             raise asyncio.CancelledError  # before it began
         if self._journal is not None:
             await self._journal.prepare(self.feed.message().id)
-        for earlier in after:
+        for earlier in self.feed.after:
             await earlier.until_end()
         await self.feed.wanted()
         messages = self._ask.messages()

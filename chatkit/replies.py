@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from chatkit import engine as engines
 from chatkit import host
-from chatkit.calls import open_calls
+from chatkit.calls import check_wait, open_calls
 from chatkit.chunks import Chunk, TextDelta
 from chatkit.errors import ConfigError
-from chatkit.feed import Feed
+from chatkit.feed import Cursor, Feed
 from chatkit.messages import Message, Status, ToolPart, Usage, as_messages
 from chatkit.producer import Ask, OnChunk, OnFinish, Producer
 from chatkit.providers import Model, get_model
@@ -152,7 +152,7 @@ class Reply:
         return self._chunks()
 
     def __iter__(self) -> Iterator[Chunk]:
-        cursor, engine = self.feed.cursor(), self.feed.engine
+        cursor, engine = self._cursor(), self.feed.engine
         while chunks := engine.run(cursor.read()):
             yield from chunks
 
@@ -165,10 +165,14 @@ class Reply:
         return UIStream(self)
 
     async def _chunks(self) -> AsyncIterator[Chunk]:
-        cursor, engine = self.feed.cursor(), self.feed.engine
+        cursor, engine = self._cursor(), self.feed.engine
         while chunks := await engines.join(engine.submit(cursor.read())):
             for chunk in chunks:
                 yield chunk
+
+    def _cursor(self) -> Cursor:
+        check_wait(self.feed)
+        return self.feed.cursor()
 
     # -- going on, waiting, ending --
 
@@ -181,8 +185,9 @@ class Reply:
         """Block until it has ended; an interrupt ends the wait, never the answer.
 
         With `pump`, the kernel's own event loop goes on meanwhile. Raises TimeoutError after
-        `timeout` seconds.
+        `timeout` seconds, ConfigError in a tool of this answer or of one before it in its chat.
         """
+        check_wait(self.feed)
         self.consume()
         try:
             if pump:
@@ -197,6 +202,7 @@ class Reply:
         return self._ended().__await__()
 
     async def _ended(self) -> Reply:
+        check_wait(self.feed)
         self.consume()
         await engines.join(self.feed.done)
         return self

@@ -59,7 +59,9 @@ class Steps:
     ) -> None:
         self.told_cost = False  # the provider has said what it takes
         self.whole = False  # the model has said all it has to say
-        self.calls = Calls(question.tools, publish=publish, flush=flush, can_ask=question.can_ask)
+        self.calls = Calls(
+            question.tools, feed=feed, publish=publish, flush=flush, can_ask=question.can_ask
+        )
         self._question = question
         self._feed = feed
         self._engine = engine

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
@@ -12,11 +14,12 @@ from typing import Any
 import pydantic
 import pytest
 
-from chatkit import Reply, stream_text, tool
+from chatkit import Chat, Reply, stream_text, tool
+from chatkit.chunks import ToolOutputAvailable
 from chatkit.messages import ToolPart
 from chatkit.providers import Model
 from tests.servers import Provider
-from tests.test_steps import asks_for, call, tools_of
+from tests.test_steps import asks_for, call, tools_of, until
 
 cell: ContextVar[str] = ContextVar("cell", default="no cell's")
 here: list[threading.Thread] = []  # where what a test looks at has run
@@ -277,3 +280,123 @@ def test_a_tool_for_the_main_thread_runs_while_its_loop_awaits_the_answer(
     provider.answer("Done.")
     assert asyncio.run(program()) == "Done."
     assert here == [threading.main_thread()]
+
+
+# -- a wait for itself --
+
+
+def asks(chat: Chat) -> None:
+    chat.ask("And this?")
+
+
+def reads(chat: Chat) -> None:
+    list(chat.send("And this?"))
+
+
+def waits(chat: Chat) -> None:
+    chat.wait()
+
+
+async def awaits(chat: Chat) -> None:
+    await chat.send("And this?")
+
+
+async def follows(chat: Chat) -> None:
+    async for _ in chat.send("And this?"):
+        pass
+
+
+@pytest.mark.parametrize("main", [False, True])
+@pytest.mark.parametrize("wait", [asks, reads, waits, awaits, follows])
+def test_a_tool_that_waits_for_its_own_chat_is_told_that_this_would_never_end(
+    provider: Provider, model: Model, wait: Callable[[Chat], Any], main: bool
+) -> None:
+    def run() -> Any:
+        return wait(chat)
+
+    chat = Chat("own", model=model, tools=[tool(run, main=main)])
+    asks_for(provider, call("run"))
+    provider.answer("Done.")
+    reply = chat.send("Go.").wait(10)
+    assert reply.text == "Done."
+    assert "this would wait for itself" in (tools_of(reply.message)[0].error_text or "")
+    assert chat.wait(10).status == "ready"  # what was sent is answered, after the tool
+
+
+def test_a_tool_that_waits_for_its_own_chat_by_way_of_another_is_told_too(
+    provider: Provider, model: Model
+) -> None:
+    def here() -> str:
+        return there.ask("Go on.").text
+
+    def back() -> str:
+        return chat.ask("And this?").text
+
+    chat = Chat("own", model=model, tools=[here])
+    there = Chat("other", model=model, tools=[back])
+    asks_for(provider, call("here"))
+    asks_for(provider, call("back"))
+    provider.answer("It is not to be had.")
+    provider.answer("Done.")
+    reply = chat.send("Go.").wait(10)
+    assert (reply.text, tools_of(reply.message)[0].output) == ("Done.", "It is not to be had.")
+    [part] = tools_of(there.messages[-1])
+    assert "this would wait for itself" in (part.error_text or "")
+    chat.wait(10)
+
+
+def test_what_a_tool_leaves_behind_may_wait_for_its_chat(provider: Provider, model: Model) -> None:
+    left: list[asyncio.Task[Reply]] = []
+    over, told = threading.Event(), threading.Event()
+
+    async def report() -> Reply:
+        await asyncio.to_thread(over.wait, 10)
+        reply = chat.send("It is ready.")
+        await reply
+        told.set()
+        return reply
+
+    async def start() -> str:
+        left.append(asyncio.create_task(report()))
+        return "begun"
+
+    chat = Chat("own", model=model, tools=[start])
+    asks_for(provider, call("start"))
+    last = provider.answer("Begun.", gated=True)
+    reply = chat.send("Start.")
+    for chunk in reply:
+        if isinstance(chunk, ToolOutputAvailable):
+            over.set()  # the tool is; its answer is not
+            until(lambda: len(chat.messages) == 4)
+            last.open()
+    assert told.wait(10)
+    assert left[0].result().text == "Answer to: It is ready."
+
+
+FORK = """
+import os, threading
+from chatkit import Chat, conversation
+
+chat = Chat("kept", model="openai-chat/test")
+held, over = threading.Event(), threading.Event()
+
+def hold():
+    with conversation._lock, chat._conversation.changing():
+        held.set()
+        over.wait()
+
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    print(chat.messages, Chat("new", model=chat.model).messages, flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+over.set()
+"""
+
+
+def test_a_forked_child_uses_its_chats_whoever_did_when_it_forked() -> None:
+    ran = [sys.executable, "-W", "ignore", "-c", FORK]
+    done = subprocess.run(ran, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "[] []\n0\n"

@@ -63,7 +63,7 @@ def test_a_guarded_call_is_allowed_by_a_click_and_unfolds(
     notebook.wait_text(1, "complete")
     output = notebook.output(1)
     output.get_by_text("weather(city").click()
-    output.locator('pre').get_by_text('"sky"').wait_for(state="visible")
+    output.locator("pre").get_by_text('"sky"').wait_for(state="visible")
     assert output.get_by_role("link", name="IPMA").get_attribute("href") == "https://ipma.pt"
     notebook.screenshot("tool-calls")
     saved = notebook.save()["cells"][1]["outputs"][0]["data"]["text/markdown"]
