@@ -14,6 +14,7 @@ from chatkit.conversation import Settings, conversation
 from chatkit.errors import BadChatId, MessageError
 from chatkit.messages import ENDED, Message, Usage
 from chatkit.providers import Model, get_model
+from chatkit.providers.options import check_choice
 from chatkit.replies import Reply
 from chatkit.schema import schema_of
 from chatkit.steps import MAX_STEPS, checked_steps
@@ -52,7 +53,7 @@ class Chat:
         self.store = open_store(store)
         self._conversation = conversation(self.store, id)
         header = self._conversation.header
-        self.model = get_model(model or header.get("model"))
+        self.model = get_model(model) if model else _stored_model(header)
         self.system = system if system is not None else header.get("system")
         self.tools = as_tools(tools)
         self.max_steps = checked_steps(max_steps)
@@ -88,6 +89,7 @@ class Chat:
         """
         settings = self._settings(options, schema, repair)
         settings.model.check_options(settings.options)
+        check_choice(settings.options.get("tool_choice"), settings.tools)
         message = user_message(content, files)
         print_ = fingerprint(message, settings)
         with self._conversation.changing():
@@ -299,6 +301,11 @@ class Chat:
         self._conversation.switch(answer)
         self._conversation.asked_with(answer, settings)
         return self._conversation.reply(answer)
+
+
+def _stored_model(header: Mapping[str, Any]) -> Model:
+    """The model a chat was last asked with, at its address."""
+    return get_model(header.get("model"), base_url=header.get("baseUrl"))
 
 
 def _checked_id(id: str) -> str:

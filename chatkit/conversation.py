@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from chatkit import engine as engines
@@ -23,7 +24,7 @@ from chatkit.feed import Feed
 from chatkit.follower import Follower
 from chatkit.host import Position
 from chatkit.journal import Journal
-from chatkit.messages import ENDED, Message, as_messages
+from chatkit.messages import ENDED, FilePart, Message, as_messages
 from chatkit.producer import Ask, Producer
 from chatkit.providers import Model
 from chatkit.reducer import reduce, settled
@@ -94,7 +95,7 @@ class Conversation:
         stored = await self.store.load(self.id)
         if stored is None:
             return
-        own = ("title", "model", "system", "forkedFrom")
+        own = ("title", "model", "baseUrl", "system", "forkedFrom")
         self.header = {name: stored.header[name] for name in own if name in stored.header}
         self.tree = Tree(map(Node.from_row, stored.rows), stored.header.get("head"))
         for node in self.tree.nodes.values():
@@ -207,7 +208,11 @@ class Conversation:
 
     def _prompt(self, turn: str | None, system: str | None) -> list[Message]:
         with self.lock:
-            messages = [node.message for node in self.tree.path(turn)]
+            path = self.tree.path(turn)
+            # what was refused would be refused again with everything that is said after it
+            refused = {asked.id for asked, answer in pairwise(path) if _is_refused(asked, answer)}
+            kept = [node for node in path if node.id not in refused and node.parent not in refused]
+            messages = [node.message for node in kept]
         if system is None:
             return messages
         return [*as_messages([{"role": "system", "content": system}]), *messages]
@@ -224,7 +229,9 @@ class Conversation:
 
     def _header(self) -> JSON:
         if self.settings is not None:
-            self.header |= {"model": self.settings.model.id, "system": self.settings.system}
+            model = self.settings.model
+            self.header |= {"model": model.id, "system": self.settings.system}
+            self.header["baseUrl"] = model.stored_url
         if "title" not in self.header:
             first = next((node for node in self.tree.active() if node.role == "user"), None)
             self.header["title"] = first.message.text.strip()[:80] if first else ""
@@ -323,6 +330,17 @@ class Conversation:
         """The answers that have not ended, in their order."""
         feeds = [self._feeds[id] for id in list(self.producers) if id in self._feeds]
         return [feed for feed in feeds if not feed.ended]
+
+
+def _is_refused(asked: Node, answer: Node) -> bool:
+    """Whether all that was answered is that the turn cannot be sent: for its files, its length."""
+    if answer.role != "assistant" or answer.status != "error" or not answer.message.is_empty:
+        return False
+    told = answer.message.metadata.get("error") or {}
+    has_files = any(isinstance(part, FilePart) for part in asked.message.parts)
+    return told.get("type") in ("MessageError", "TooLarge") or (
+        has_files and told.get("status") in (400, 415, 422, 500)
+    )
 
 
 def partial(message: Message, chunks: list[JSON]) -> Message:

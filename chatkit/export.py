@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from chatkit import render
+from chatkit.beside import pieces
 from chatkit.errors import ConfigError
-from chatkit.messages import FilePart, Message, SourceUrlPart, ToolPart
+from chatkit.messages import Message
 
 _NAMES = {"user": "You", "assistant": "Model", "system": "System"}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -90,17 +91,15 @@ def _cell(source: str, number: int) -> dict[str, Any]:
 
 
 def _markdown(message: Message) -> str:
-    lines = [f"**{_who(message)}**\n", render.markdown(message.text).strip() + "\n"]
-    lines += [f"{image}\n" for image in _images(message)]
-    lines += [f"> {render.markdown(text)}\n" for text in _beside(message)]
-    return "\n".join(lines)
+    lines = [f"**{_who(message)}**\n", *(f"{piece.markdown}\n" for piece in pieces(message))]
+    return "\n".join([*lines, *(f"> {line}\n" for line in _ended(message))])
 
 
 def _html(message: Message) -> str:
-    beside = "".join(f'<div class="note">{render.html(text)}</div>\n' for text in _beside(message))
-    images = "".join(f"<p>{image}</p>\n" for image in _images(message))
-    answer = f'<div class="chatkit">{render.html(message.text)}{images}</div>'
-    return f"<section>\n<h2>{html.escape(_who(message))}</h2>\n{answer}\n{beside}</section>"
+    answer = "".join(piece.html for piece in pieces(message))
+    ended = "".join(f'<div class="note">{line}</div>\n' for line in _ended(message))
+    name = html.escape(_who(message))
+    return f'<section>\n<h2>{name}</h2>\n<div class="chatkit">{answer}</div>\n{ended}</section>'
 
 
 def _who(message: Message) -> str:
@@ -108,31 +107,9 @@ def _who(message: Message) -> str:
     return str(model) if message.role == "assistant" and model else _NAMES[message.role]
 
 
-def _images(message: Message) -> list[str]:
-    """The images of a message that are its own; a remote one is only named."""
-    images = (_image(part) for part in message.parts if isinstance(part, FilePart))
-    return [image for image in images if image]
-
-
-def _image(part: FilePart) -> str:
-    return render.image(part.url, part.filename or part.media_type)
-
-
-def _beside(message: Message) -> list[str]:
-    """What is neither text nor image, in a line each; and how it ended, unless well."""
-    lines = []
-    for part in message.parts:
-        match part:
-            case ToolPart():
-                lines.append(f"tool {part.tool_name}: {part.state}")
-            case SourceUrlPart():
-                lines.append(f"source: {part.title or part.url} {part.url}")
-            case FilePart() if not _image(part):
-                address = part.url if part.url.startswith("http") else ""
-                lines.append(f"file: {part.filename or part.media_type} {address}".strip())
-    if message.status != "complete":
-        lines.append(message.status)
-    return lines
+def _ended(message: Message) -> list[str]:
+    """How it ended, unless well."""
+    return [] if message.status == "complete" else [message.status]
 
 
 _FORMS: dict[str, Callable[[str, Sequence[Message]], str]] = {

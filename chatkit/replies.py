@@ -16,6 +16,7 @@ from chatkit.feed import Cursor, Feed
 from chatkit.messages import Message, Status, ToolPart, Usage, as_messages
 from chatkit.producer import Ask, OnChunk, OnFinish, Producer
 from chatkit.providers import Model, get_model
+from chatkit.providers.options import check_choice
 from chatkit.schema import Schema, schema_of
 from chatkit.steps import MAX_STEPS, Question, checked_steps
 from chatkit.structure import object_of, partial_of
@@ -311,13 +312,15 @@ def stream_text(
     """
     asked, prompt = get_model(model), as_messages(messages)
     asked.check(options)
+    known = as_tools(tools)
+    check_choice(options.get("tool_choice"), known)
     if system is not None:
         prompt = [*as_messages([{"role": "system", "content": system}]), *prompt]
     shape = None if schema is None else schema_of(schema)
     question = Question(
         asked,
         options,
-        tools=as_tools(tools),
+        tools=known,
         max_steps=checked_steps(max_steps),
         schema=shape,
         repair=repair,

@@ -10,9 +10,9 @@ from typing import Any
 import nbformat
 import pytest
 
-from chatkit import ConfigError, FilePart, Message, TextPart
+from chatkit import ConfigError, FilePart, Message
 from chatkit.export import export
-from chatkit.messages import as_messages
+from chatkit.messages import ReasoningPart, SourceUrlPart, TextPart, ToolPart, as_messages
 from chatkit.render import image
 
 HOSTILE = "Hi <script>alert(1)</script> ![x](https://evil.example/x.png) **bold**"
@@ -101,7 +101,7 @@ def test_an_image_of_the_chat_is_shown_and_a_remote_one_is_a_link(
     assert SVG not in text
     assert "drawing.svg" in text
     assert "paper.pdf" in text
-    assert (f'<a href="{REMOTE}"' if suffix == ".html" else f"<{REMOTE}>") in text
+    assert (f'<a href="{REMOTE}"' if suffix == ".html" else f"({REMOTE})") in text
     assert "default-src 'none'" in text or suffix != ".html"
 
 
@@ -131,3 +131,25 @@ def test_another_suffix_is_refused_and_names_the_forms(
     with pytest.raises(ConfigError, match=r"\.md \.html"):
         export("trip", messages, tmp_path / "trip.docx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".md", ".html", ".ipynb"])
+def test_reasoning_calls_and_sources_are_exported_where_they_stood(
+    tmp_path: Path, suffix: str
+) -> None:
+    parts = (
+        ReasoningPart("Hm."),
+        ToolPart("add", "c", "output-available", {"a": 2}, 5),
+        TextPart("It is five."),
+        SourceUrlPart("s1", "https://example.org/a b", "Sums"),
+        SourceUrlPart("s2", "https://example.org/a b", "Sums"),
+    )
+    path = export("t", [Message(id="a", role="assistant", parts=parts)], tmp_path / f"t{suffix}")
+    text = path.read_text()
+    if suffix == ".ipynb":
+        notebook: Any = nbformat.read(path, 4)  # type: ignore[no-untyped-call]
+        text = notebook.cells[1].source
+    titles = ["<summary>Reasoning</summary>", "<summary>add(a=2) → 5</summary>", "It is five."]
+    places = [text.index(title) for title in (*titles, "Sources")]
+    assert places == sorted(places)
+    assert text.count("https://example.org/a%20b") == 1

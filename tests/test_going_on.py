@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from chatkit import Chat, stream_text
+from chatkit import Chat, get_model, stream_text
 from chatkit import engine as engines
 from chatkit.chunks import from_json
 from chatkit.conversation import partial
-from chatkit.errors import SchemaMismatch
+from chatkit.errors import ConfigError, SchemaMismatch
 from chatkit.messages import Message, ToolPart
 from chatkit.providers import Model
 from chatkit.reducer import reduce, unfold
@@ -236,3 +236,56 @@ def test_a_call_that_was_asked_about_is_replayed_with_its_question(state: Any) -
     chunks = unfold(Message(id="m", role="assistant", parts=(part,)))
     assert reduce(Message(id="m", role="assistant"), chunks).parts == (part,)
     assert from_json({"type": "nonsense"}) is None
+
+
+def test_what_was_refused_is_not_sent_with_the_next_question(
+    provider: Provider, model: Model, store: Store
+) -> None:
+    chat = Chat("c", model=model, store=store)
+    chat.ask("Hello")
+    provider.refuse(400, {"error": {"message": "image input is not supported"}})
+    assert chat.ask("Look.", files=b"\x89PNG\r\n\x1a\n").status == "error"
+    assert chat.ask("Say hi.").text == "Answer to: Say hi."
+    said = [message["content"] for message in provider.requests[2].body["messages"]]
+    assert said == ["Hello", "Answer to: Hello", "Say hi."]
+
+
+def test_a_failure_on_the_providers_side_is_no_reason_to_forget_the_question(
+    provider: Provider, model: Model, store: Store
+) -> None:
+    chat = Chat("c", model=model, store=store)
+    provider.answer("", cut=True)
+    chat.ask("I am Ann.")
+    chat.ask("Who am I?")
+    assert "I am Ann." in str(provider.requests[1].body["messages"])
+
+
+def test_the_embedded_model_refuses_files_in_words(store: Store) -> None:
+    reply = Chat("c", model="local/smollm2", store=store).ask("Look.", files=b"\x89PNG\r\n\x1a\n")
+    assert reply.status == "error"
+    assert "takes text only" in str(reply.error)
+
+
+def test_a_chat_is_opened_again_at_the_address_of_its_model(
+    provider: Provider, model: Model, store: Store
+) -> None:
+    Chat("c", model=model, store=store).ask("Hello")
+    again = Chat("c", store=store)
+    assert again.model.base_url == model.base_url
+    fork = again.fork("d")
+    fork.ask("And now?")
+    assert Chat("d", store=store).model.base_url == model.base_url
+    secret = get_model(model, base_url="https://ann:pw@example.org/v1?api-key=s3cret&v=2")
+    assert secret.stored_url == "https://example.org/v1"
+    assert get_model("groq/x").stored_url is None
+
+
+def test_a_choice_of_no_tool_is_refused_before_anything_is_stored(
+    model: Model, store: Store
+) -> None:
+    chat = Chat("c", model=model, store=store, tools=[add])
+    with pytest.raises(ConfigError, match="no tool is called that"):
+        chat.send("Hello", tool_choice="maybe")
+    with pytest.raises(ConfigError, match="no tool is called that"):
+        stream_text(model, "Hello", tool_choice="add")
+    assert chat.messages == []

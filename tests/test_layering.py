@@ -28,6 +28,7 @@ LAYERS = (
     "schema",
     "tools",
     "render",
+    "beside",
     "providers",
     "limits",
     "costs",

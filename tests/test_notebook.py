@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit import engine as engines
+from chatkit.beside import call_line
 from chatkit.errors import AuthError, StreamCut
 from chatkit.feed import Feed
 from chatkit.messages import (
@@ -233,8 +234,8 @@ def test_an_image_is_kept_where_it_stood_and_a_remote_one_as_a_link(
     ("part", "line"),
     [
         (ToolPart("add", "c", "input-streaming", raw_input='{"a'), "add(…) · being written"),
-        (ToolPart("add", "c", "input-available", {"a": "x"}), 'add(a="x") · running'),
-        (ToolPart("add", "c", "approval-requested", {}), "add() · waits for your word"),
+        (ToolPart("add", "c", "input-available", {"a": "x"}), 'add(a="x") · not run'),
+        (ToolPart("add", "c", "approval-requested", {}), "add() · not run"),
         (ToolPart("add", "c", "output-available", {"a": 1}, 5), "add(a=1) → 5"),
         (ToolPart("add", "c", "output-available", {}, None), "add() → done"),
         (ToolPart("add", "c", "output-error", {}, error_text="no: <b>"), "add() failed: no: <b>"),
@@ -246,6 +247,12 @@ def test_a_call_is_one_line_and_unfolds(engine: engines.Engine, part: ToolPart, 
     title = line.replace("<", "&lt;").replace(">", "&gt;")
     assert kept.startswith(f"<details><summary>{title}</summary>\n\n")
     assert kept.endswith("</details>\n\nso\n\n*complete*")
+
+
+def test_a_call_that_can_still_be_run_says_so() -> None:
+    asked = ToolPart("add", "c", "approval-requested", {})
+    assert call_line(asked) == "add() · waits for your word"
+    assert call_line(ToolPart("add", "c", "input-available", {"a": 1})) == "add(a=1) · running"
 
 
 def test_what_a_tool_gave_cannot_break_out_of_its_fold(engine: engines.Engine) -> None:

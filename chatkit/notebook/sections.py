@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from chatkit.beside import call_inside, call_line, shaped, sources
 from chatkit.messages import FilePart, Message, ReasoningPart, TextPart, ToolPart
-from chatkit.notebook.beside import call_inside, call_line, shaped, sources
 from chatkit.notebook.words import aside
 from chatkit.render import Blocks, html, image
 
@@ -121,7 +121,7 @@ def _shown(message: Message, ended: bool) -> Iterator[tuple[str, Growing | Ready
             case ReasoningPart() if part.text.strip():
                 yield f"{FOLD}Reasoning", Growing(part.text, ended or part.state != "streaming")
             case ToolPart():
-                yield FOLD + call_line(part), call_inside(part)
+                yield FOLD + call_line(part, over=ended), call_inside(part)
             case FilePart() if picture := image(part.url, part.filename or part.media_type):
                 yield "aside", Ready(picture)
             case _ if told := aside(part):

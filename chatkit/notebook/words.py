@@ -6,9 +6,9 @@ the Markdown of a trusted notebook is not sanitized.
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any, NamedTuple
 
+from chatkit.beside import file_line, literal, pieces, question
 from chatkit.calls import open_calls
 from chatkit.errors import describe
 from chatkit.feed import Feed
@@ -18,11 +18,9 @@ from chatkit.messages import (
     Message,
     Part,
     ReasoningPart,
-    TextPart,
     ToolPart,
 )
-from chatkit.notebook.beside import call_inside, call_line, literal, question, shaped, sources
-from chatkit.render import html, image, markdown, plain
+from chatkit.render import html, markdown, plain
 
 _STOP = (("stop", "Stop"),)  # buttons: what each one says when clicked, and its label
 _ALLOW = (("approve", "Allow"), ("deny", "Do not allow"))
@@ -110,7 +108,7 @@ def aside(part: Part) -> str:
     """A part that has no section of its own kind, as a line of Markdown; "" if it shows nothing."""
     match part:
         case FilePart():
-            return _file(part)
+            return file_line(part)
         case _:
             return ""
 
@@ -122,8 +120,7 @@ def saved(feed: Feed) -> dict[str, str]:
     """An answer as a notebook file keeps it: Markdown and plain text, its status line below."""
     message = feed.message()
     line, beside = status_line(message), notices(feed, message)
-    parts = [_saved(message, part) for part in message.parts]
-    parts = [part for part in (*parts, markdown(sources(message.parts))) if part]
+    parts = [piece.markdown for piece in pieces(message)]
     boxes = [_box(notice) for notice in beside]
     said = [message.text.strip(), *(notice.plain for notice in beside), line]
     return {
@@ -151,30 +148,6 @@ def notices(feed: Feed, message: Message) -> list[Notice]:
         case "error":
             said.append(_failed(message, feed.error))
     return said
-
-
-def _saved(message: Message, part: Part) -> str:
-    match part:
-        case TextPart():
-            return markdown(shaped(message, part.text, whole=True))
-        case ReasoningPart() if part.text.strip():
-            return _folded("Reasoning", part.text)
-        case ToolPart():
-            return _folded(call_line(part), call_inside(part))
-        case FilePart() if shown := image(part.url, part.filename or part.media_type):
-            return shown
-        case _:
-            return markdown(aside(part))
-
-
-def _folded(summary: str, inside: str) -> str:
-    title = escape(summary, quote=False)
-    return f"<details><summary>{title}</summary>\n\n{markdown(inside)}\n\n</details>"
-
-
-def _file(part: FilePart) -> str:
-    name = literal(part.filename or part.media_type)
-    return f"File: [{name}](<{part.url}>)" if part.url.startswith("http") else f"File: {name}"
 
 
 def _box(notice: Notice) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from chatkit.errors import AuthError, ConfigError, MissingKey, NotFound, ProviderError, TooLarge
 from chatkit.messages import Message, as_messages
@@ -89,8 +89,7 @@ class Model:
         system, tool_choice = asked.pop("system", None), asked.pop("tool_choice", "auto")
         if system is not None and all(message.role != "system" for message in history):
             history = [*as_messages([{"role": "system", "content": system}]), *history]
-        if tool_choice not in ("auto", "none", "required", *(tool.name for tool in tools)):
-            raise ConfigError(f"tool_choice is {tool_choice!r}, and no tool is called that")
+        known_options.check_choice(tool_choice, [tool.name for tool in tools])
         if schema is not None and not self._has_schemas:
             tools = [*tools, AnswerTool(schema, answer_name(tools))]
             tool_choice, schema = "required", None  # some servers do not heed a tool's name
@@ -150,6 +149,19 @@ class Model:
     def _has_schemas(self) -> bool:
         known = self.endpoint.has_schemas and (self._is_home or self.endpoint.schemas_away)
         return known if self.schemas is None else self.schemas
+
+    @property
+    def stored_url(self) -> str | None:
+        """Where it is, as a chat is stored with it; None where its name says so already.
+
+        An address with what may be a key in it is stored without that.
+        """
+        if self.base_url == self.endpoint.base_url or self.provider == "ui":
+            return None
+        parts = urlsplit(self.base_url)
+        is_safe = not any(SECRET.search(name) for name, _ in parse_qsl(parts.query))
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path, parts.query if is_safe else "", ""))
 
     @property
     def vendor(self) -> str:

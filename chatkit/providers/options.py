@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from chatkit.errors import ConfigError, UnknownOption
@@ -25,6 +25,12 @@ def check(provider: str, options: Mapping[str, Any], lacks: Set[str] = frozenset
         fits, wanted = _TAKEN[name]
         if value is not None and not fits(value):
             raise ConfigError(f"{name} is {value!r:.80}; it is {wanted}")
+
+
+def check_choice(choice: str | None, tools: Iterable[str]) -> None:
+    """Raise ConfigError where `tool_choice` is none of its words, and no tool's name."""
+    if choice not in (None, "auto", "none", "required", *tools):
+        raise ConfigError(f"tool_choice is {choice!r}, and no tool is called that")
 
 
 def _unknown(provider: str, name: str, lacks: Set[str]) -> str:

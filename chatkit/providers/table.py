@@ -208,7 +208,8 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "local": Endpoint(
         base_url="local:",  # the transport starts it and knows its address
         needs_key=False,
-        quirks=Quirks(calls_of_itself=False),  # its server would take its talk for half a call
+        # its server would take its talk for half a call
+        quirks=Quirks(calls_of_itself=False, takes_files=False),
         # it is small: without these it wanders, and above 0 it speaks in tongues
         defaults={
             "system": "You are a helpful assistant.",

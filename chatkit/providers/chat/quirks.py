@@ -28,4 +28,5 @@ class Quirks:
     reasoning_field: str | None = None
     call_ids: str = r".+"  # the pattern of those it takes; others are replaced
     bridges: bool = False  # it refuses a user who speaks right after a tool
+    takes_files: bool = True
     calls_of_itself: bool = True  # else it is told of tools only where it has to call one

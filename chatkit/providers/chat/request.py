@@ -26,6 +26,8 @@ _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/
 def body(model: str, prompt: Prompt) -> JSON:
     """The request for an answer of `model`. Raises MessageError."""
     quirks: Quirks = prompt.quirks
+    if not quirks.takes_files:
+        _refuse_files(prompt.messages, model)
     messages = list(_messages(prompt, quirks))
     asked: JSON = {"model": model, "messages": messages, "stream": True}
     if quirks.stream_options is not None:
@@ -63,6 +65,13 @@ def _choice(choice: str) -> str | JSON:
 def _format(schema: JSON, name: str) -> JSON:
     told = {"name": name, "schema": schema, "strict": is_strict(schema)}
     return {"type": "json_schema", "json_schema": told}
+
+
+def _refuse_files(messages: list[JSON], model: str) -> None:
+    for part in (part for message in messages for part in message["content"]):
+        if part["type"] == "file":
+            name = part.get("filename") or part["mediaType"]
+            raise MessageError(f"{model} takes text only, and no file {name!r}; ask another model")
 
 
 def _messages(prompt: Prompt, quirks: Quirks) -> Iterator[JSON]:

@@ -1,6 +1,6 @@
-"""What an answer holds beside its text, in words: tool calls, sources, answers of a given shape.
+"""A message as pieces to read: its text, and what it holds beside that, in words.
 
-Pure functions, from parts to plain text and Markdown.
+Pure functions, from parts to plain text, Markdown and safe HTML.
 """
 
 from __future__ import annotations
@@ -9,14 +9,28 @@ import json
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from html import escape
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
-from chatkit.messages import Message, SourceDocumentPart, SourceUrlPart, ToolPart
+from chatkit import render
+from chatkit.messages import (
+    ENDED,
+    FilePart,
+    Message,
+    Part,
+    ReasoningPart,
+    SourceDocumentPart,
+    SourceUrlPart,
+    TextPart,
+    ToolPart,
+)
 
 _LINE = 100  # characters of a call in one line
 _INSIDE = 4_000  # characters of an input or output that is unfolded
+_DETAILS = "<details><summary>{}</summary>\n\n{}\n\n</details>"
+_OPEN = ("input-available", "approval-requested", "approval-responded")
 _STANDING = {
     "input-streaming": "being written",
     "input-available": "running",
@@ -26,9 +40,62 @@ _STANDING = {
 }
 
 
-def call_line(part: ToolPart) -> str:
-    """A call in one line: `add(a=2, b=3) → 5`."""
-    return _short(f"{part.title or part.tool_name}({_arguments(part.input)}) {_outcome(part)}")
+class Piece(NamedTuple):
+    """One thing to read: Markdown, folded under a title if it has one; or safe HTML as it is."""
+
+    text: str
+    title: str = ""
+    is_html: bool = False
+
+    @property
+    def markdown(self) -> str:
+        """As Markdown that is safe to show."""
+        if self.is_html:
+            return self.text
+        inside = render.markdown(self.text)
+        return _DETAILS.format(escape(self.title, quote=False), inside) if self.title else inside
+
+    @property
+    def html(self) -> str:
+        """As safe HTML."""
+        if self.is_html:
+            return f"<p>{self.text}</p>\n"
+        inside = render.html(self.text)
+        return _DETAILS.format(escape(self.title, quote=False), inside) if self.title else inside
+
+
+def pieces(message: Message) -> list[Piece]:
+    """What there is to read of a message, in its order; the sources come last."""
+    over = message.status in ENDED
+    shown = [piece for part in message.parts if (piece := _piece(message, part, over))]
+    return [*shown, Piece(cited)] if (cited := sources(message.parts)) else shown
+
+
+def _piece(message: Message, part: Part, over: bool) -> Piece | None:
+    match part:
+        case TextPart() if part.text.strip():
+            return Piece(shaped(message, part.text, whole=True))
+        case ReasoningPart() if part.text.strip():
+            return Piece(part.text, "Reasoning")
+        case ToolPart():
+            return Piece(call_inside(part), call_line(part, over=over))
+        case FilePart() if picture := render.image(part.url, part.filename or part.media_type):
+            return Piece(picture, is_html=True)
+        case FilePart():
+            return Piece(file_line(part))
+    return None
+
+
+def file_line(part: FilePart) -> str:
+    """A file that is not shown, as Markdown: a remote one is a link."""
+    name = literal(part.filename or part.media_type)
+    return f"File: [{name}](<{part.url}>)" if part.url.startswith("http") else f"File: {name}"
+
+
+def call_line(part: ToolPart, *, over: bool = False) -> str:
+    """A call in one line: `add(a=2, b=3) → 5`; `over`: nothing more can come of it."""
+    outcome = "· not run" if over and part.state in _OPEN else _outcome(part)
+    return _short(f"{part.title or part.tool_name}({_arguments(part.input)}) {outcome}")
 
 
 def call_inside(part: ToolPart) -> str:
@@ -55,7 +122,8 @@ def question(part: ToolPart) -> str:
 def sources(parts: Iterable[Any]) -> str:
     """The sources of an answer as a numbered list; "" where there are none."""
     cited = [part for part in parts if isinstance(part, SourceUrlPart | SourceDocumentPart)]
-    lines = [f"{number}. {_source(part)}" for number, part in enumerate(cited, 1)]
+    different = dict.fromkeys(map(_source, cited))  # a page is cited more than once
+    lines = [f"{number}. {told}" for number, told in enumerate(different, 1)]
     return "\n".join(["**Sources**", "", *lines]) if lines else ""
 
 
@@ -102,7 +170,8 @@ def _outcome(part: ToolPart) -> str:
 
 def _source(part: SourceUrlPart | SourceDocumentPart) -> str:
     if isinstance(part, SourceUrlPart):
-        return f"[{literal(part.title or part.url)}](<{part.url}>)"
+        address = part.url.replace(" ", "%20")
+        return f"[{literal(part.title or part.url)}](<{address}>)"
     return literal(part.title)
 
 
