@@ -289,7 +289,9 @@ class Conversation:
             feed = Feed.ended_with(node.message, engines.get_engine(), error)
             self._feeds[node.id] = feed
         asked = self._asked.get(node.id)
-        return Reply(feed, self.producers.get(node.id), self, asked.schema if asked else None)
+        turn = self.tree.nodes[node.parent].message if node.parent else None
+        schema = asked.schema if asked else None
+        return Reply(feed, self.producers.get(node.id), self, schema, turn)
 
     def asked_with(self, node: Node, settings: Settings) -> None:
         """An answer that was restored is what these settings ask for."""

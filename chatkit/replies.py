@@ -59,7 +59,9 @@ class Reply:
         producer: Stoppable | None = None,
         conversation: Conversation | None = None,
         schema: Schema | None = None,
+        turn: Message | None = None,
     ) -> None:
+        self.turn = turn  # what it answers, in a chat
         self.feed = feed
         self._producer = producer
         self._conversation = conversation

@@ -281,3 +281,17 @@ def test_after_kill_a_headless_run_asks_again_by_itself(headless: Notebook) -> N
     headless.kernel.kill()
     assert "Answer to: Three days in Lisbon?" in headless.run_all()["a"]
     assert headless.asked == 2
+
+
+def test_a_picture_that_is_sent_along_is_shown_above_its_answer(notebook: Notebook) -> None:
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    pixel += "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    code = f"import base64\nchat.send('What is this?', files=base64.b64decode({pixel!r}))"
+    notebook.provider.answer("A dot.")
+    for _ in range(2):
+        cell = notebook.run("ask", code)
+        notebook.shows(cell, "A dot.")
+        picture, answer = cell.outputs
+        assert picture["data"]["text/markdown"].startswith('<img src="data:image/png;base64,')
+        assert "A dot." in answer["data"]["text/markdown"]
+    assert notebook.asked == 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -247,6 +250,22 @@ def test_a_call_is_one_line_and_unfolds(engine: engines.Engine, part: ToolPart, 
     title = line.replace("<", "&lt;").replace(">", "&gt;")
     assert kept.startswith(f"<details><summary>{title}</summary>\n\n")
     assert kept.endswith("</details>\n\nso\n\n*complete*")
+
+
+def test_what_was_sent_along_is_shown_small() -> None:
+    noise = io.BytesIO()
+    PIL.Image.effect_noise((900, 600), 90).save(noise, "PNG")
+    large = f"data:image/png;base64,{base64.b64encode(noise.getvalue()).decode()}"
+    kept = words.sent(
+        [FilePart("image/png", large, "a.png"), FilePart("application/pdf", "data:x", "b*.pdf")]
+    )
+    picture, paper = kept["text/markdown"].split("\n")
+    assert picture.startswith('<img src="data:image/jpeg;base64,')
+    assert len(picture) < 60_000 < len(large)
+    assert paper == r"File: b\*.pdf"
+    assert kept["text/plain"] == "Files: a.png, b*.pdf"
+    broken = "data:image/png;base64," + "A" * 90_000
+    assert words.sent([FilePart("image/png", broken, "c.png")])["text/markdown"] == "File: c.png"
 
 
 def test_a_call_that_can_still_be_run_says_so() -> None:

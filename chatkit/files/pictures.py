@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+SMALL = 60_000  # characters of a picture that is shown as it is
+EDGE = 320  # pixels of the longer edge of one that is made small
 DPI = 150  # of figures: 960 × 720 pixels at matplotlib's own size
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # that a PNG holds
 
@@ -19,6 +21,27 @@ _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # that a PNG holds
 def as_image(value: Any) -> bytes | None:
     """The file of an image; None of what is none. What draws itself may raise errors of its own."""
     return _image(value) or _figure(value) or _shown(value)
+
+
+def thumbnail(url: str) -> str:
+    """A picture's `data:` address as one of at most `SMALL` characters; "" where there is none.
+
+    A large one is made small by PIL where that is installed.
+    """
+    if not url.startswith("data:image/"):
+        return ""
+    if len(url) <= SMALL:
+        return url
+    try:
+        from PIL import Image
+
+        image = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")
+    except (ImportError, OSError, ValueError):
+        return ""
+    image.thumbnail((EDGE, EDGE))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def _image(value: Any) -> bytes | None:

@@ -56,6 +56,8 @@ class KernelHost:
         self._shown.add(reply.id)
         if not attended:
             self._awaited.append(reply)
+        if into is None and reply.turn is not None:
+            view.show_files(reply.turn, CellOutput(self._shell))
         if into is not None:
             view.show_into(reply, into)
         elif reply.feed.ended:

@@ -9,6 +9,7 @@ from typing import Any
 from ipywidgets import Box, Output
 
 from chatkit.errors import ChatkitError
+from chatkit.messages import FilePart, Message
 from chatkit.notebook import words
 from chatkit.notebook.places import CellOutput
 from chatkit.notebook.widget import ReplyWidget
@@ -166,6 +167,13 @@ def show_ended(reply: Reply, output: CellOutput, *, offering: bool) -> None:
     output.open(words.saved(reply.feed))
     if offering:
         offer(reply, output)
+
+
+def show_files(turn: Message, output: CellOutput) -> None:
+    """Show what was sent along with a question, pictures as thumbnails."""
+    files = [part for part in turn.parts if isinstance(part, FilePart)]
+    if files:
+        output.open(words.sent(files))
 
 
 def show_into(reply: Reply, into: Any) -> None:

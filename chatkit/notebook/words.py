@@ -12,6 +12,7 @@ from chatkit.beside import file_line, literal, pieces, question
 from chatkit.calls import open_calls
 from chatkit.errors import describe
 from chatkit.feed import Feed
+from chatkit.files.pictures import thumbnail
 from chatkit.messages import (
     ENDED,
     FilePart,
@@ -20,7 +21,7 @@ from chatkit.messages import (
     ReasoningPart,
     ToolPart,
 )
-from chatkit.render import html, markdown, plain
+from chatkit.render import html, image, markdown, plain
 
 _STOP = (("stop", "Stop"),)  # buttons: what each one says when clicked, and its label
 _ALLOW = (("approve", "Allow"), ("deny", "Do not allow"))
@@ -127,6 +128,17 @@ def saved(feed: Feed) -> dict[str, str]:
         "text/markdown": "\n\n".join([*parts, *boxes, markdown(f"*{literal(line)}*")]),
         "text/plain": plain("\n\n".join(filter(None, said))),
     }
+
+
+def sent(files: list[FilePart]) -> dict[str, str]:
+    """The files of a question, as a notebook file keeps them: pictures small."""
+    names = [part.filename or part.media_type for part in files]
+    shown = [
+        image(thumbnail(part.url), name) or file_line(part)
+        for part, name in zip(files, names, strict=True)
+    ]
+    plain_names = plain("Files: " + ", ".join(names))
+    return {"text/markdown": "\n".join(shown), "text/plain": plain_names}
 
 
 def status_line(message: Message) -> str:
