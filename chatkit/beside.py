@@ -17,6 +17,7 @@ from msgspec import UNSET
 from chatkit import render
 from chatkit.messages import (
     ENDED,
+    OPEN,
     FilePart,
     Message,
     Part,
@@ -30,7 +31,6 @@ from chatkit.messages import (
 _LINE = 100  # characters of a call in one line
 _INSIDE = 4_000  # characters of an input or output that is unfolded
 _DETAILS = "<details><summary>{}</summary>\n\n{}\n\n</details>"
-_OPEN = ("input-available", "approval-requested", "approval-responded")
 _STANDING = {
     "input-streaming": "being written",
     "input-available": "running",
@@ -94,7 +94,7 @@ def file_line(part: FilePart) -> str:
 
 def call_line(part: ToolPart, *, over: bool = False) -> str:
     """A call in one line: `add(a=2, b=3) → 5`; `over`: nothing more can come of it."""
-    outcome = "· not run" if over and part.state in _OPEN else _outcome(part)
+    outcome = "· not run" if over and part.state in OPEN else _outcome(part)
     return _short(f"{part.title or part.tool_name}({_arguments(part.input)}) {outcome}")
 
 

@@ -26,7 +26,7 @@ from chatkit import chunks as c
 from chatkit import errands
 from chatkit.errors import ConfigError, SchemaMismatch
 from chatkit.feed import Feed
-from chatkit.messages import JSON, Message, StepPart, ToolPart
+from chatkit.messages import JSON, OPEN, Message, StepPart, ToolPart
 from chatkit.tools import Tool
 
 logger = logging.getLogger("chatkit")
@@ -42,7 +42,6 @@ ITSELF = (
     " in its chat. Ask in another chat, or with stream_text()"
 )
 STOPPED = "This answer was stopped before the call had a result."
-_OPEN = ("input-available", "approval-requested", "approval-responded")
 
 
 def open_calls(message: Message) -> list[ToolPart]:
@@ -50,15 +49,13 @@ def open_calls(message: Message) -> list[ToolPart]:
     return [
         part
         for part in message.parts
-        if isinstance(part, ToolPart) and part.state in _OPEN and not part.provider_executed
+        if isinstance(part, ToolPart) and part.state in OPEN and not part.provider_executed
     ]
 
 
 def calls_of_step(message: Message) -> list[ToolPart]:
     """The calls of the last step that are for us, answered or not."""
-    parts = message.parts
-    begins = max((at for at, part in enumerate(parts) if isinstance(part, StepPart)), default=-1)
-    calls = (part for part in parts[begins + 1 :] if isinstance(part, ToolPart))
+    calls = (part for part in message.last_step if isinstance(part, ToolPart))
     return [part for part in calls if not part.provider_executed]
 
 

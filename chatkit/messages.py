@@ -29,6 +29,9 @@ ToolState = Literal[
     "output-error",
     "output-denied",
 ]
+OPEN: frozenset[ToolState] = frozenset(  # of a call that has no result yet
+    ("input-available", "approval-requested", "approval-responded")
+)
 ENDED: frozenset[Status] = frozenset(("complete", "stopped", "interrupted", "error"))
 
 
@@ -214,6 +217,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def reasoning(self) -> str:
         """What the model thought, its reasoning parts joined by blank lines."""
         return "\n\n".join(part.text for part in self.parts if isinstance(part, ReasoningPart))
+
+    @property
+    def last_step(self) -> tuple[Part, ...]:
+        """The parts since the last request to the model; all of them where none is marked."""
+        begins = [place for place, part in enumerate(self.parts) if isinstance(part, StepPart)]
+        return self.parts[begins[-1] + 1 :] if begins else self.parts
 
     @property
     def usage(self) -> Usage | None:

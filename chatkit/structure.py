@@ -6,7 +6,7 @@ from typing import Any
 
 from chatkit.chunks import SteeringMessage
 from chatkit.errors import SchemaMismatch
-from chatkit.messages import Message, StepPart, TextPart
+from chatkit.messages import Message, TextPart
 from chatkit.schema import Schema, json_of, partial_json
 
 
@@ -28,9 +28,7 @@ def partial_of(message: Message) -> Any:
 
 def last_text(message: Message) -> str:
     """The text of the last step: what comes before it is another try, or talk between calls."""
-    parts = message.parts
-    begins = max((at for at, part in enumerate(parts) if isinstance(part, StepPart)), default=-1)
-    return "".join(part.text for part in parts[begins + 1 :] if isinstance(part, TextPart))
+    return "".join(part.text for part in message.last_step if isinstance(part, TextPart))
 
 
 def repair(mismatch: SchemaMismatch) -> SteeringMessage:

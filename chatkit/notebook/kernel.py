@@ -56,11 +56,11 @@ class KernelHost:
         self._shown.add(reply.id)
         if not attended:
             self._awaited.append(reply)
-        if into is None and reply.turn is not None:
-            view.show_files(reply.turn, CellOutput(self._shell))
         if into is not None:
-            view.show_into(reply, into)
-        elif reply.feed.ended:
+            return view.show_into(reply, into)
+        if reply.turn is not None:
+            view.show_files(reply.turn, CellOutput(self._shell))
+        if reply.feed.ended:
             view.show_ended(reply, CellOutput(self._shell), offering=attended)
         elif attended:
             live = view.show_live(reply, CellOutput(self._shell))

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from chatkit.beside import call_inside, call_line, shaped, sources
+from chatkit.beside import call_inside, call_line, file_line, shaped, sources
 from chatkit.messages import FilePart, Message, ReasoningPart, TextPart, ToolPart
-from chatkit.notebook.words import aside
 from chatkit.render import Blocks, html, image
 
 Change = tuple[int, str | None, int, int, list[str]]
@@ -124,8 +123,8 @@ def _shown(message: Message, ended: bool) -> Iterator[tuple[str, Growing | Ready
                 yield FOLD + call_line(part, over=ended), call_inside(part)
             case FilePart() if picture := image(part.url, part.filename or part.media_type):
                 yield "aside", Ready(picture)
-            case _ if told := aside(part):
-                yield "aside", told
+            case FilePart():
+                yield "aside", file_line(part)
     if cited := sources(message.parts):
         yield "aside", cited
 

@@ -17,7 +17,6 @@ from chatkit.messages import (
     ENDED,
     FilePart,
     Message,
-    Part,
     ReasoningPart,
     ToolPart,
 )
@@ -103,15 +102,6 @@ def live_line(feed: Feed, message: Message) -> str:
         case ToolPart(state="input-available") as call:
             return f"Running {call.title or call.tool_name}"
     return model
-
-
-def aside(part: Part) -> str:
-    """A part that has no section of its own kind, as a line of Markdown; "" if it shows nothing."""
-    match part:
-        case FilePart():
-            return file_line(part)
-        case _:
-            return ""
 
 
 # -- what a notebook keeps --
