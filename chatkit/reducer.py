@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from chatkit import chunks as c
 from chatkit import messages as m
 from chatkit import tool_parts
+from chatkit.rest import open_id, place_of, rest
 
-_FAILED_CALL = "The answer ended before this call was complete; it was not run."
+_TextChunk = c.TextDelta | c.TextEnd | c.ReasoningDelta | c.ReasoningEnd
 
 
 def reduce(message: m.Message, chunks: Iterable[c.Chunk]) -> m.Message:
@@ -36,69 +37,7 @@ def settled(message: m.Message, status: m.Status) -> m.Message:
 
 def unfold(message: m.Message) -> list[c.Chunk]:
     """Chunks that make this message again: how an answer from disk is replayed."""
-    parts = enumerate(message.parts)
-    return [chunk for number, part in parts for chunk in _unfold_part(part, str(number))]
-
-
-def _unfold_part(part: m.Part, id: str) -> list[c.Chunk]:
-    match part:
-        case m.TextPart():
-            end: c.Chunk = c.TextEnd(id, part.provider_metadata, part.citations)
-            return [c.TextStart(id), c.TextDelta(id, part.text), end]
-        case m.ReasoningPart():
-            id = part.id or id
-            end = c.ReasoningEnd(id, part.provider_metadata)
-            return [c.ReasoningStart(id), c.ReasoningDelta(id, part.text), end]
-        case m.ToolPart():
-            return _unfold_tool(part)
-        case m.DataPart():
-            return [c.Data(part.name, part.data, part.id)]
-        case m.UnknownPart():
-            return []
-        case m.StepPart():
-            return [c.StartStep()]
-        case _:
-            known = c.from_json(m.part_to_json(part))
-            return [known] if known is not None else []
-
-
-def _unfold_tool(part: m.ToolPart) -> list[c.Chunk]:
-    name, call_id, metadata = part.tool_name, part.tool_call_id, part.call_provider_metadata
-    call = c.ToolInputAvailable(
-        call_id,
-        name,
-        part.input,
-        part.provider_executed,
-        part.dynamic or None,
-        part.title,
-        metadata,
-        part.tool_metadata,
-    )
-    asked = _unfold_approval(part)
-    match part.state:
-        case "output-available":
-            output = c.ToolOutputAvailable(call_id, part.output, part.preliminary)
-            return [call, *asked, replace(output, provider_metadata=part.result_provider_metadata)]
-        case "output-error":
-            error = c.ToolOutputError(call_id, part.error_text or "")
-            return [call, *asked, replace(error, provider_metadata=part.result_provider_metadata)]
-        case "output-denied":
-            return [call, *asked, c.ToolOutputDenied(call_id)]
-        case "input-streaming":
-            return [c.ToolInputStart(call_id, name)]
-        case _:
-            return [call, *asked]
-
-
-def _unfold_approval(part: m.ToolPart) -> list[c.Chunk]:
-    """The question whether a call may be run, and what was said to it."""
-    told = part.approval
-    if told is None or not isinstance(told.get("id"), str):
-        return []
-    asked = c.ToolApprovalRequest(told["id"], part.tool_call_id)
-    if not isinstance(told.get("approved"), bool):
-        return [asked]
-    return [asked, c.ToolApprovalResponse(told["id"], told["approved"], told.get("reason"))]
+    return rest(message.replace(parts=()), message)
 
 
 def _settled_part(part: m.Part) -> m.Part:
@@ -113,7 +52,7 @@ def _settled_part(part: m.Part) -> m.Part:
                 input=None if given is UNSET else given,
                 input_encoding=None,
                 raw_input=UNSET,
-                error_text=_FAILED_CALL,
+                error_text=tool_parts.CUT_OFF,
             )
     return part
 
@@ -142,16 +81,27 @@ class Draft:
     def __init__(self, message: m.Message) -> None:
         self._base = message
         self._metadata = dict(message.metadata)
-        self._parts: list[m.Part | _Growing] = list(message.parts)
+        self._parts: list[m.Part | _Growing] = [_without_raw_input(p) for p in message.parts]
         self._texts: dict[str, _Growing] = {}  # open parts by their id
         self._reasonings: dict[str, _Growing] = {}
         self._inputs = _raw_inputs(message)  # the texts of tool inputs by call id
+        for place, part in enumerate(message.parts):
+            if isinstance(part, m.TextPart | m.ReasoningPart) and part.state == "streaming":
+                self._take_up(part, place)
 
     def message(self) -> m.Message:
         """What has arrived so far, as a value."""
         parts = tuple(p.look() if isinstance(p, _Growing) else p for p in self._parts)
         parts = tuple(self._with_raw_input(part) for part in parts) if self._inputs else parts
         return self._base.replace(parts=parts, metadata=dict(self._metadata))
+
+    @property
+    def ids(self) -> dict[int, str]:
+        """Under which id each open text goes on, by its place."""
+        texts = [*self._texts.items(), *self._reasonings.items()]
+        ids: dict[object, str] = {growing: id for id, growing in reversed(texts)}
+        parts = enumerate(self._parts)
+        return {place: ids[p] for place, p in parts if isinstance(p, _Growing) and p in ids}
 
     def apply(self, chunk: c.Chunk) -> None:
         """Take in one chunk."""
@@ -207,7 +157,7 @@ class Draft:
                 assert_never(chunk)
 
     def _grow(self, parts: dict[str, _Growing], chunk: c.TextDelta | c.ReasoningDelta) -> None:
-        growing = parts.get(chunk.id)
+        growing = parts.get(chunk.id) or self._placed(parts, chunk)
         if growing is None:
             is_text = isinstance(chunk, c.TextDelta)
             self._open(c.TextStart(chunk.id) if is_text else c.ReasoningStart(chunk.id))
@@ -226,10 +176,12 @@ class Draft:
         self._parts.append(growing)
 
     def _close(self, chunk: c.TextEnd | c.ReasoningEnd) -> None:
-        is_text = isinstance(chunk, c.TextEnd)
-        growing = (self._texts if is_text else self._reasonings).pop(chunk.id, None)
+        parts = self._texts if isinstance(chunk, c.TextEnd) else self._reasonings
+        growing = parts.get(chunk.id) or self._placed(parts, chunk)
         if growing is None:
             return
+        for id in [id for id, each in parts.items() if each is growing]:
+            del parts[id]
         part = replace(growing.look(), state="done")
         if chunk.provider_metadata is not None:
             part = replace(part, provider_metadata=chunk.provider_metadata)
@@ -237,11 +189,31 @@ class Draft:
             part = replace(part, citations=chunk.citations)
         self._parts[self._parts.index(growing)] = part
 
+    def _take_up(self, part: m.TextPart | m.ReasoningPart, place: int) -> _Growing:
+        growing = self._parts[place] = _Growing(replace(part, state="streaming"))
+        parts = self._texts if isinstance(part, m.TextPart) else self._reasonings
+        parts[open_id(part, place)] = growing
+        return growing
+
+    def _placed(self, parts: dict[str, _Growing], chunk: _TextChunk) -> _Growing | None:
+        """The part whose place the id says, as `rest` does: it grows on, or again."""
+        place = place_of(chunk.id)
+        if place is None or place >= len(self._parts):
+            return None
+        part = self._parts[place]
+        whole = part.part if isinstance(part, _Growing) else part
+        if not isinstance(whole, m.TextPart | m.ReasoningPart):
+            return None
+        if isinstance(whole, m.TextPart) != (parts is self._texts):
+            return None
+        growing = part if isinstance(part, _Growing) else self._take_up(whole, place)
+        parts[chunk.id] = growing
+        return growing
+
     def _reset_step(self) -> None:
         del self._parts[self._step() :]
         self._texts.clear()
         self._reasonings.clear()
-        self._inputs.clear()
 
     def _call(self, chunk: tool_parts.Call) -> None:
         self._inputs.pop(chunk.tool_call_id, None)
@@ -305,12 +277,22 @@ class Draft:
         return places[-1] + 1 if places else 0
 
 
+def _without_raw_input(part: m.Part) -> m.Part:
+    """While an input grows its text is kept beside its part."""
+    return replace(part, raw_input=UNSET) if _raw_input(part) is not None else part
+
+
 def _raw_inputs(message: m.Message) -> dict[str, list[str]]:
-    return {
-        part.tool_call_id: [part.raw_input]
-        for part in message.parts
-        if isinstance(part, m.ToolPart) and part.state == "input-streaming" and part.raw_input
-    }
+    calls = (part for part in message.parts if isinstance(part, m.ToolPart))
+    found = ((call.tool_call_id, _raw_input(call)) for call in calls)
+    return {id: [text] for id, text in found if text is not None}
+
+
+def _raw_input(part: m.Part) -> str | None:
+    """The text of an input that still grows."""
+    if isinstance(part, m.ToolPart) and part.state == "input-streaming":
+        return part.raw_input if isinstance(part.raw_input, str) else None
+    return None
 
 
 def _fields(chunk: c.SourceUrl | c.SourceDocument) -> tuple[Any, ...]:

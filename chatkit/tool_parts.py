@@ -13,6 +13,8 @@ from chatkit import messages as m
 Call = c.ToolInputStart | c.ToolInputAvailable | c.ToolInputError
 Answer = c.ToolApprovalRequest | c.ToolOutputAvailable | c.ToolOutputError | c.ToolOutputDenied
 
+CUT_OFF = "The answer ended before this call was complete; it was not run."
+
 _T = TypeVar("_T")
 
 
