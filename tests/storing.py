@@ -13,10 +13,16 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chatkit.stores import Stored
-from chatkit.stores.disk import DiskStore
+import pytest
+
+from chatkit.stores import Store, Stored
+from tests import redis_server
 
 T = TypeVar("T")
+
+REDIS = pytest.param("redis", marks=[pytest.mark.redis, redis_server.needed])
+everywhere = pytest.mark.parametrize("store", ["disk", REDIS], indirect=True)
+on_redis = pytest.mark.parametrize("store", [REDIS], indirect=True)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -38,14 +44,19 @@ def picture(row_id: str, content: bytes) -> dict[str, Any]:
     return row
 
 
-def loaded(store: DiskStore, chat_id: str = "trip") -> Stored:
+def loaded(store: Store, chat_id: str = "trip") -> Stored:
     found = run(store.load(chat_id))
     assert found is not None
     return found
 
 
-def ids(store: DiskStore, chat_id: str = "trip") -> list[str]:
+def ids(store: Store, chat_id: str = "trip") -> list[str]:
     return [row["id"] for row in loaded(store, chat_id).rows]
+
+
+def another(store: Store) -> Store:
+    """A store at the same place that knows nothing of what this one did."""
+    return type(store)(store.location)  # type: ignore[call-arg]
 
 
 def sql(database: Path, statement: str, *values: object) -> list[Any]:
@@ -56,14 +67,14 @@ def sql(database: Path, statement: str, *values: object) -> list[Any]:
         connection.close()
 
 
-def child(store: DiskStore, body: str, *arguments: str) -> subprocess.Popen[str]:
-    """A process with a `store` on the same directory; `say(...)` sends a line back."""
+def child(store: Store, body: str, *arguments: str) -> subprocess.Popen[str]:
+    """A process with a `store` at the same place; `say(...)` sends a line back."""
     program = f"""
 import asyncio, sys, time
 from chatkit.errors import Fenced
-from chatkit.stores.disk import DiskStore
+from chatkit.stores import open_store
 
-store = DiskStore({store.location!r})
+store = open_store({store.location!r})
 
 def say(*what):
     print(*what, flush=True)

@@ -153,7 +153,7 @@ def test_planted_pickles_and_file_names_are_never_followed(
     assert ids(store, "trip") == ["a"]
     assert sorted(header["id"] for header in run(store.chats())) == ["good", "trip"]
     assert run(store.status("trip", "a")) is None
-    assert run(store.segments("trip", "a")) == [[], [{"n": 1}]]
+    assert run(store.follow("trip", "a")).segments == [[], [{"n": 1}]]
     assert "m/trip/pickle" in caplog.text
     run(store.append("trip", [{"id": name, "mine": 1} for name in ("pickle", "file", "both")]))
     assert [row["id"] for row in loaded(store).rows if "mine" in row] == ["pickle", "file", "both"]

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from chatkit.stores import Store
 from chatkit.stores.disk import DiskStore
 from tests import storing
-from tests.storing import child, end, line, loaded, message, run, sql
+from tests.storing import child, end, everywhere, line, loaded, message, run, sql
 
 IMAGE = random.Random(7).randbytes(2_000_000)
 
@@ -66,7 +67,7 @@ def test_a_file_that_a_model_makes_is_kept_once_from_its_segment_to_its_row(
     delta = {"type": "text-delta", "id": "0", "delta": "Here."}
     run(store.extend(lease, [delta, made, thought]))
     run(store.extend(lease, [delta]))
-    assert run(store.segments("trip", "a")) == [[delta, made, thought], [delta]]
+    assert run(store.follow("trip", "a")).segments == [[delta, made, thought], [delta]]
     assert len(kept(database)) == 1
     run(store.finalize(lease, picture("a")))
     assert loaded(store).rows == [picture("a")]
@@ -94,8 +95,9 @@ def test_what_another_process_stored_is_there_and_is_not_stored_again(
     assert len(kept(database)) == 1
 
 
+@everywhere
 def test_a_file_that_one_process_drops_is_there_for_the_one_that_begins_to_use_it(
-    store: DiskStore,
+    store: Store,
 ) -> None:
     body = """
         from tests.storing import picture
@@ -117,6 +119,7 @@ def test_a_file_that_one_process_drops_is_there_for_the_one_that_begins_to_use_i
         end(other)
 
 
+@everywhere
 @pytest.mark.parametrize(
     "odd",
     [
@@ -133,7 +136,7 @@ def test_a_file_that_one_process_drops_is_there_for_the_one_that_begins_to_use_i
         "x" * 2000,
     ],
 )
-def test_an_address_of_any_spelling_comes_back_as_it_was(store: DiskStore, odd: str) -> None:
+def test_an_address_of_any_spelling_comes_back_as_it_was(store: Store, odd: str) -> None:
     row = picture("a")
     row["message"]["parts"] += [
         {"type": "file", "mediaType": "image/png", "url": odd},
@@ -183,14 +186,14 @@ def test_a_missing_or_damaged_file_leaves_a_note_and_is_mended_by_sending_it_aga
     assert said == {"type": "text", "text": "hi"}
     assert note["type"] == "text"
     assert "a.png (image/png) is missing" in note["text"]
-    [segment] = run(store.segments("trip", "b"))
+    [segment] = run(store.follow("trip", "b")).segments
     assert [chunk["type"] for chunk in segment] == ["text-start", "text-delta", "text-end"]
     assert "image/png" in segment[1]["delta"]
     assert loaded(store).rows[1] == message("b")
     assert hashlib.sha256(IMAGE).hexdigest() in caplog.text
     run(store.append("trip2", [picture("c")]))
     assert loaded(store).rows[0] == picture("a")
-    assert run(store.segments("trip", "b")) == [[made]]
+    assert run(store.follow("trip", "b")).segments == [[made]]
 
 
 @pytest.mark.parametrize(

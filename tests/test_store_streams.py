@@ -1,30 +1,45 @@
-"""Streams in the disk store: who may write one, and who takes it over."""
+"""Streams in a store: who may write one, and who takes it over."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chatkit.errors import Fenced
-from chatkit.stores import Lease, _owner
+from chatkit.stores import Lease, Store, _owner
 from chatkit.stores._rows import Rows
 from chatkit.stores.disk import DiskStore
-from tests.storing import child, end, eventually, ids, line, loaded, message, run, tell
+from tests.storing import (
+    another,
+    child,
+    end,
+    eventually,
+    everywhere,
+    ids,
+    line,
+    loaded,
+    message,
+    run,
+    sql,
+    tell,
+)
 
 
-def test_a_stream_is_followed_segment_by_segment(store: DiskStore) -> None:
+@everywhere
+def test_a_stream_is_followed_segment_by_segment(store: Store) -> None:
     async def stream() -> None:
         await store.append("trip", [message("a", "", "streaming")])
         lease = await store.acquire("trip", "a")
         assert lease is not None
         for number in range(12):
             await store.extend(lease, [{"n": number}])
-        assert await store.segments("trip", "a", 10) == [[{"n": 10}], [{"n": 11}]]
-        assert await store.segments("trip", "a", 12) == []
+        assert (await store.follow("trip", "a", 10)).segments == [[{"n": 10}], [{"n": 11}]]
+        assert (await store.follow("trip", "a", 12)).segments == []
         info = await store.status("trip", "a")
         assert info is not None
         assert (info.state, info.alive, info.segments) == ("streaming", True, 12)
@@ -33,7 +48,8 @@ def test_a_stream_is_followed_segment_by_segment(store: DiskStore) -> None:
     run(stream())
 
 
-def test_the_end_of_a_stream_puts_the_row_in_the_place_of_its_segments(store: DiskStore) -> None:
+@everywhere
+def test_the_end_of_a_stream_puts_the_row_in_the_place_of_its_segments(store: Store) -> None:
     async def stream() -> None:
         await store.append("trip", [message("a", "", "streaming"), message("b")])
         lease = await store.acquire("trip", "a")
@@ -43,7 +59,7 @@ def test_the_end_of_a_stream_puts_the_row_in_the_place_of_its_segments(store: Di
         info = await store.status("trip", "a")
         assert info is not None
         assert (info.state, info.alive, info.segments) == ("complete", False, 0)
-        assert await store.segments("trip", "a") == []
+        assert (await store.follow("trip", "a")).segments == []
         for late in (
             store.extend(lease, []),
             store.beat(lease),
@@ -57,12 +73,13 @@ def test_the_end_of_a_stream_puts_the_row_in_the_place_of_its_segments(store: Di
     assert loaded(store).header["usage"] == 7
 
 
-async def leases(store: DiskStore, *chat_ids: str) -> list[Lease]:
+async def leases(store: Store, *chat_ids: str) -> list[Lease]:
     found = [await store.acquire(chat_id, "a") for chat_id in chat_ids]
     return [lease for lease in found if lease is not None]
 
 
-def test_many_streams_are_extended_together(store: DiskStore) -> None:
+@everywhere
+def test_many_streams_are_extended_together(store: Store) -> None:
     async def stream() -> None:
         names = [str(number) for number in range(600)]
         held = await leases(store, *names)
@@ -70,7 +87,7 @@ def test_many_streams_are_extended_together(store: DiskStore) -> None:
             segments = [(lease, [{"n": tick, "of": lease.chat_id}]) for lease in held]
             assert await store.extend_all(segments) == [None] * 600
         for name in names[::100]:
-            kept = await store.segments(name, "a")
+            kept = (await store.follow(name, "a")).segments
             assert kept == [[{"n": tick, "of": name}] for tick in range(3)]
 
     run(stream())
@@ -97,8 +114,9 @@ def test_what_is_known_of_a_stream_is_not_read_again_at_each_tick(
     assert len(looked) == 200
 
 
-def test_of_many_streams_those_that_were_taken_over_are_fenced_alone(store: DiskStore) -> None:
-    elsewhere = DiskStore(store.location)
+@everywhere
+def test_of_many_streams_those_that_were_taken_over_are_fenced_alone(store: Store) -> None:
+    elsewhere = another(store)
 
     async def stream() -> None:
         segments = [(lease, [{"n": 1}]) for lease in await leases(store, "a", "b", "c")]
@@ -107,30 +125,33 @@ def test_of_many_streams_those_that_were_taken_over_are_fenced_alone(store: Disk
         first, second, third = await store.extend_all(segments)
         assert (first, third) == (None, None)
         assert isinstance(second, Fenced)
-        assert [len(await store.segments(name, "a")) for name in "abc"] == [2, 0, 2]
+        assert [len((await store.follow(name, "a")).segments) for name in "abc"] == [2, 0, 2]
 
     run(stream())
     run(elsewhere.close())
 
 
-def test_two_segments_of_one_stream_keep_their_order(store: DiskStore) -> None:
+@everywhere
+def test_two_segments_of_one_stream_keep_their_order(store: Store) -> None:
     async def stream() -> None:
         [lease] = await leases(store, "trip")
         await store.extend_all([(lease, [{"n": 1}]), (lease, [{"n": 2}])])
         await store.beat(lease)
         await store.extend_all([(lease, [{"n": 3}]), (lease, [{"n": 4}])])
-        assert await store.segments("trip", "a") == [[{"n": n}] for n in (1, 2, 3, 4)]
+        assert (await store.follow("trip", "a")).segments == [[{"n": n}] for n in (1, 2, 3, 4)]
 
     run(stream())
 
 
-def test_a_row_without_a_stream_has_no_status_and_nothing_to_recover(store: DiskStore) -> None:
+@everywhere
+def test_a_row_without_a_stream_has_no_status_and_nothing_to_recover(store: Store) -> None:
     run(store.append("trip", [message("a")]))
     assert run(store.status("trip", "a")) is None
     assert run(store.recover("trip", "a")) is None
 
 
-def test_an_ended_stream_is_not_recovered_and_may_be_begun_again(store: DiskStore) -> None:
+@everywhere
+def test_an_ended_stream_is_not_recovered_and_may_be_begun_again(store: Store) -> None:
     async def again() -> None:
         first = await store.acquire("trip", "a")
         assert first is not None
@@ -146,7 +167,8 @@ def test_an_ended_stream_is_not_recovered_and_may_be_begun_again(store: DiskStor
     run(again())
 
 
-def test_a_deleted_chat_fences_whoever_still_writes_it(store: DiskStore) -> None:
+@everywhere
+def test_a_deleted_chat_fences_whoever_still_writes_it(store: Store) -> None:
     lease = run(store.acquire("trip", "a"))
     assert lease is not None
     run(store.delete("trip"))
@@ -157,7 +179,8 @@ def test_a_deleted_chat_fences_whoever_still_writes_it(store: DiskStore) -> None
     assert run(store.load("trip")) is None
 
 
-def test_only_one_of_two_processes_writes_a_stream(store: DiskStore) -> None:
+@everywhere
+def test_only_one_of_two_processes_writes_a_stream(store: Store) -> None:
     other = child(
         store,
         """
@@ -192,8 +215,9 @@ def test_only_one_of_two_processes_writes_a_stream(store: DiskStore) -> None:
     assert info.state == "interrupted"
 
 
+@everywhere
 def test_a_suspended_writer_that_wakes_up_is_fenced(
-    store: DiskStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_owner, "LEASE", 0.2)
     other = child(
@@ -219,16 +243,80 @@ def test_a_suspended_writer_that_wakes_up_is_fenced(
     finally:
         end(other)
     assert recovered[1] == [{"n": 1}]
-    assert run(store.segments("trip", "a")) == [[{"n": 1}]]
+    assert run(store.follow("trip", "a")).segments == [[{"n": 1}]]
 
 
-def test_a_beat_keeps_a_silent_stream_alive(
-    store: DiskStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@everywhere
+def test_the_streams_that_are_written_now_are_listed_with_whoever_writes(store: Store) -> None:
+    other = child(
+        store,
+        """
+        await store.append("a/b c", [{"id": "x/1"}])
+        await store.acquire("a/b c", "x/1")
+        say("began")
+        sys.stdin.readline()
+        """,
+    )
+
+    async def stream() -> None:
+        for chat_id in ("trip", "food"):
+            await store.append(chat_id, [message("a", "", "streaming")])
+            held = await store.acquire(chat_id, "a")
+        assert held is not None
+        await store.finalize(held, message("a"))
+        found = {(chat, row): info.owner["pid"] for chat, row, info in await store.living()}
+        assert found == {("trip", "a"): os.getpid(), ("a/b c", "x/1"): other.pid}
+        assert all(info.alive for _, _, info in await store.living())
+
+    try:
+        assert line(other) == "began"
+        run(stream())
+    finally:
+        end(other)
+    assert [chat for chat, _, _ in run(store.living())] == ["trip"]
+
+
+@everywhere
+def test_whoever_is_given_a_lease_becomes_the_writer_by_its_first_beat(store: Store) -> None:
     lease = run(store.acquire("trip", "a"))
     assert lease is not None
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 60)
+    other = child(
+        store,
+        """
+        from chatkit.stores import Lease
+        lease = Lease("trip", "a", int(sys.argv[1]))
+        await store.beat(lease)
+        say("beat")
+        sys.stdin.readline()
+        await store.extend(lease, [{"n": 1}])
+        say("extended")
+        sys.stdin.readline()
+        """,
+        str(lease.epoch),
+    )
+    try:
+        assert line(other) == "beat"
+        info = run(store.status("trip", "a"))
+        assert info is not None
+        assert info.owner["pid"] == other.pid
+        tell(other)
+        assert line(other) == "extended"
+        assert run(store.follow("trip", "a")).segments == [[{"n": 1}]]
+    finally:
+        end(other)
+    info = run(store.status("trip", "a"))
+    assert info is not None
+    assert not info.alive
+
+
+def test_a_beat_keeps_a_silent_stream_alive(store: DiskStore, database: Path) -> None:
+    lease = run(store.acquire("trip", "a"))
+    assert lease is not None
+    [(value,)] = sql(database, "SELECT value FROM Cache WHERE key = 's/trip/a'")
+    stream = json.loads(value)
+    stream |= {"heartbeat": stream["heartbeat"] - 60, "ticks": stream["ticks"] - 60}
+    aged = json.dumps(stream).encode()
+    sql(database, "UPDATE Cache SET value = ? WHERE key = 's/trip/a'", aged)
     info = run(store.status("trip", "a"))
     assert info is not None
     assert not info.alive  # this process lives, but the task that wrote does not
@@ -255,7 +343,8 @@ def test_an_owner_is_gone_only_if_that_is_certain(change: dict[str, Any], alive:
     assert not _owner.is_alive(owner, 100.0, 106.0)
 
 
-def test_two_processes_append_to_one_chat_without_losing_a_row(store: DiskStore) -> None:
+@everywhere
+def test_two_processes_append_to_one_chat_without_losing_a_row(store: Store) -> None:
     body = """
         say("ready")
         sys.stdin.readline()

@@ -81,8 +81,8 @@ def test_one_fenced_write_fails_alone(store: DiskStore) -> None:
     assert isinstance(second, Fenced)
     assert third is None
     assert ids(store) == ["bad", "before"]
-    assert run(store.segments("trip", "good")) == [[{"n": 1}]]
-    assert run(store.segments("trip", "bad")) == []
+    assert run(store.follow("trip", "good")).segments == [[{"n": 1}]]
+    assert run(store.follow("trip", "bad")).segments == []
 
 
 def test_a_segment_that_was_undone_leaves_no_gap(store: DiskStore) -> None:
@@ -100,9 +100,9 @@ def test_a_segment_that_was_undone_leaves_no_gap(store: DiskStore) -> None:
             ]
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 2
-        assert await store.segments("trip", "a") == [[{"n": 1}]]
+        assert (await store.follow("trip", "a")).segments == [[{"n": 1}]]
         await store.extend(lease, [{"n": 2}])
-        assert await store.segments("trip", "a") == [[{"n": 1}], [{"n": 2}]]
+        assert (await store.follow("trip", "a")).segments == [[{"n": 1}], [{"n": 2}]]
         info = await store.status("trip", "a")
         assert info is not None
         assert info.segments == 2

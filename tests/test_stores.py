@@ -1,4 +1,4 @@
-"""The disk store: what is kept of a chat, and how a store is found."""
+"""Stores: what is kept of a chat, and how a store is found."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from chatkit.errors import ConfigError, StoreError
 from chatkit.stores import Store, open_store
 from chatkit.stores.disk import DiskStore
-from tests.storing import ids, loaded, message, run, sql
+from tests.storing import everywhere, ids, loaded, message, run, sql
 
 
-def test_what_was_appended_is_loaded_in_order(store: DiskStore) -> None:
+@everywhere
+def test_what_was_appended_is_loaded_in_order(store: Store) -> None:
     rows = [message(f"m{number}") for number in (3, 1, 2)]
     run(store.append("trip", rows[:2], header={"title": "Lisbon"}))
     run(store.append("trip", rows[2:]))
@@ -28,26 +29,30 @@ def test_what_was_appended_is_loaded_in_order(store: DiskStore) -> None:
     assert found.header["id"] == "trip"
 
 
-def test_a_chat_that_was_never_saved_is_none(store: DiskStore) -> None:
+@everywhere
+def test_a_chat_that_was_never_saved_is_none(store: Store) -> None:
     run(store.append("other", [message("m")]))
     assert run(store.load("trip")) is None
 
 
-def test_a_limit_gives_the_last_rows(store: DiskStore) -> None:
+@everywhere
+def test_a_limit_gives_the_last_rows(store: Store) -> None:
     run(store.append("trip", [message(f"m{number}") for number in range(30)]))
     found = run(store.load("trip", limit=2))
     assert found is not None
     assert [row["id"] for row in found.rows] == ["m28", "m29"]
 
 
-def test_an_update_keeps_the_place_of_its_row(store: DiskStore) -> None:
+@everywhere
+def test_an_update_keeps_the_place_of_its_row(store: Store) -> None:
     run(store.append("trip", [message("a"), message("b")]))
     run(store.update("trip", message("a", "edited"), header={"title": "new"}))
     assert loaded(store).rows == [message("a", "edited"), message("b")]
     assert loaded(store).header["title"] == "new"
 
 
-def test_an_update_of_a_deleted_row_says_so(store: DiskStore) -> None:
+@everywhere
+def test_an_update_of_a_deleted_row_says_so(store: Store) -> None:
     run(store.append("trip", [message("a")]))
     run(store.delete("trip"))
     with pytest.raises(StoreError, match="'a'"):
@@ -55,18 +60,22 @@ def test_an_update_of_a_deleted_row_says_so(store: DiskStore) -> None:
     assert run(store.load("trip")) is None
 
 
-def test_a_header_is_merged_but_its_own_keys_are_the_stores(store: DiskStore) -> None:
+@everywhere
+def test_a_header_is_merged_but_its_own_keys_are_the_stores(store: Store) -> None:
     run(store.describe("trip", {"title": "Lisbon", "model": "a"}))
     before = loaded(store).header
     run(store.describe("trip", {"model": "b", "id": "x", "version": 99, "created_at": "never"}))
     after = loaded(store).header
     assert after["title"] == "Lisbon"
     assert after["model"] == "b"
-    assert {**after, "updated_at": 0, "model": 0} == {**before, "updated_at": 0, "model": 0}
+    assert after["rev"] == before["rev"] + 1
+    changed = {"updated_at": 0, "model": 0, "rev": 0}
+    assert {**after, **changed} == {**before, **changed}
     assert after["updated_at"] > before["updated_at"]
 
 
-def test_chats_are_listed_with_the_last_updated_first(store: DiskStore) -> None:
+@everywhere
+def test_chats_are_listed_with_the_last_updated_first(store: Store) -> None:
     for chat_id in ("a", "b", "c"):
         run(store.append(chat_id, [message("m")]))
     run(store.describe("a", {}))
@@ -89,7 +98,8 @@ def test_a_deleted_chat_leaves_nothing_and_takes_nothing_else(
     assert not [key for key in keys if "/trip/" in key + "/"]
 
 
-def test_ids_of_any_kind_stay_apart(store: DiskStore) -> None:
+@everywhere
+def test_ids_of_any_kind_stay_apart(store: Store) -> None:
     names = ["a", "a/b", "a/b/c", "旅 行", "%2F", "\ud800", "..", "a'b\"c"]
     for name in names:
         run(store.append(name, [message(other) for other in names]))
@@ -97,7 +107,8 @@ def test_ids_of_any_kind_stay_apart(store: DiskStore) -> None:
         assert ids(store, name) == names
 
 
-def test_rows_are_kept_as_they_were_when_the_call_was_made(store: DiskStore) -> None:
+@everywhere
+def test_rows_are_kept_as_they_were_when_the_call_was_made(store: Store) -> None:
     async def change_while_it_is_written() -> None:
         row, header = message("a"), {"tags": ["one"]}
         task = asyncio.create_task(store.append("trip", [row], header=header))
@@ -111,7 +122,8 @@ def test_rows_are_kept_as_they_were_when_the_call_was_made(store: DiskStore) -> 
     assert loaded(store).header["tags"] == ["one"]
 
 
-def test_what_is_not_json_is_refused_before_anything_is_written(store: DiskStore) -> None:
+@everywhere
+def test_what_is_not_json_is_refused_before_anything_is_written(store: Store) -> None:
     with pytest.raises(TypeError):
         run(store.append("trip", [message("a"), {"id": "b", "value": object()}]))
     assert run(store.load("trip")) is None
@@ -128,7 +140,8 @@ _json = st.recursive(
 )  # fmt: skip
 
 
-def test_any_json_comes_back_as_it_was(store: DiskStore) -> None:
+@everywhere
+def test_any_json_comes_back_as_it_was(store: Store) -> None:
     @given(value=_json)
     @settings(max_examples=150, deadline=None)
     def round_trip(value: object) -> None:
@@ -158,7 +171,7 @@ def test_a_chat_of_format_1_is_read_as_it_was_laid_down(store: DiskStore, databa
         sql(database, insert, key, value)
     assert loaded(store).header["title"] == "Lisbon"
     assert ids(store) == ["b", "a"]
-    assert run(store.segments("trip", "a")) == [[{"type": "start"}], [{"type": "finish"}]]
+    assert run(store.follow("trip", "a")).segments == [[{"type": "start"}], [{"type": "finish"}]]
     recovered = run(store.recover("trip", "a"))
     assert recovered is not None
     assert recovered[0].epoch == 8
@@ -208,13 +221,14 @@ def test_the_default_is_the_variable_and_then_the_working_directory(
     assert open_store("~/mine").location == str(tmp_path / "mine")
 
 
-def test_redis_is_refused_by_name_without_telling_the_password() -> None:
-    with pytest.raises(ConfigError, match="Redis") as caught:
-        open_store("redis://me:hunter2@host/0")
+def test_an_address_that_is_no_store_is_refused_without_telling_the_password() -> None:
+    with pytest.raises(ConfigError, match="redis://") as caught:
+        open_store("mysql://me:hunter2@host/0")
     assert "hunter2" not in str(caught.value)
 
 
-def test_an_object_with_the_methods_of_a_store_is_one(store: DiskStore) -> None:
+@everywhere
+def test_an_object_with_the_methods_of_a_store_is_one(store: Store) -> None:
     assert isinstance(store, Store)
     with pytest.raises(ConfigError, match="int"):
         open_store(7)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from chatkit.stores import _json
 
@@ -59,6 +59,15 @@ class Rows:
             (prefix + start, _end(prefix)),
         )
         return [_value(key, value) for key, value in found]
+
+    def scan_beginning(self, prefix: str, beginning: bytes) -> list[tuple[str, Any]]:
+        """Keys and values under `prefix`, of the values that begin so: no other is decoded."""
+        found = self._sql(
+            f"SELECT key, {_VALUE} FROM Cache WHERE key >= ? AND key < ?"
+            " AND substr(value, 1, ?) = ? ORDER BY key",
+            (prefix, _end(prefix), len(beginning), beginning),
+        )
+        return [(key, _value(key, value)) for key, value in found]
 
     def latest(self, prefix: str, limit: int | None) -> list[Any]:
         """The values put under `prefix` (the last `limit` of them), oldest first."""
@@ -123,6 +132,11 @@ def key_of(kind: str, *ids: str) -> str:
 def prefix_of(kind: str, *ids: str) -> str:
     """What the keys of all rows of a kind begin with that belong to these ids."""
     return key_of(kind, *ids) + "/"
+
+
+def ids_of(key: str) -> tuple[str, ...]:
+    """The ids in a key."""
+    return tuple(unquote(part, errors="surrogatepass") for part in key.split("/")[1:])
 
 
 @lru_cache(maxsize=4096)

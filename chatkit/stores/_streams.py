@@ -14,11 +14,12 @@ import msgspec
 
 from chatkit.errors import Fenced, StoreError
 from chatkit.stores import _json, _owner
-from chatkit.stores._rows import Rows, key_of, prefix_of
+from chatkit.stores._rows import Rows, ids_of, key_of, prefix_of
 from chatkit.stores.protocol import Lease, Row
 
 STREAMING = "streaming"
 BEAT = 1.0  # seconds between two heartbeats, at least
+_BEGINNING = b'{"state":"streaming"'  # of the row of a stream that has not ended
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -28,16 +29,19 @@ class Stream(msgspec.Struct, frozen=True):
     owner: Row
     heartbeat: float  # seconds since the epoch
     epoch: int
+    ticks: float | None = None  # the same by the monotonic clock of the owner's computer
 
     def is_alive(self) -> bool:
-        now = time.time()
-        return self.state == STREAMING and _owner.is_alive(self.owner, self.heartbeat, now)
+        beaten, now = self.heartbeat, time.time()
+        if self.ticks is not None and _owner.is_here(self.owner):
+            beaten, now = self.ticks, time.monotonic()  # nobody sets it; in sleep it stands still
+        return self.state == STREAMING and _owner.is_alive(self.owner, beaten, now)
 
     def is_due(self) -> bool:
-        return not 0 <= time.time() - self.heartbeat < BEAT  # clocks are set back, too
+        return self.ticks is None or not 0 <= time.monotonic() - self.ticks < BEAT
 
     def beaten(self) -> Stream:
-        return msgspec.structs.replace(self, heartbeat=time.time())
+        return Stream(self.state, _owner.this_process(), time.time(), self.epoch, time.monotonic())
 
     def ended(self, state: str) -> Stream:
         return msgspec.structs.replace(self, state=state, epoch=self.epoch + 1)
@@ -56,6 +60,16 @@ def parsed(value: Any) -> Stream | None:
         return None
 
 
+def living(stored: Rows) -> list[tuple[str, str, Stream]]:
+    """The streams that somebody writes now, with the ids of their chats and messages."""
+    found = []
+    for key, value in stored.scan_beginning("s/", _BEGINNING):
+        stream, ids = parsed(value), ids_of(key)
+        if stream is not None and stream.is_alive() and len(ids) == 2:
+            found.append((ids[0], ids[1], stream))
+    return found
+
+
 def put(stored: Rows, lease: Lease, stream: Stream) -> None:
     """Write the stream's row."""
     stored.put(key_of("s", lease.chat_id, lease.row_id), _json.encode(stream))
@@ -65,7 +79,7 @@ def take(stored: Rows, chat_id: str, row_id: str, epoch: int) -> Lease:
     """Make this process the writer, above `epoch`; segments that are there are kept."""
     lease = Lease(chat_id, row_id, epoch + 1)
     owner = _owner.this_process()
-    put(stored, lease, Stream(STREAMING, owner, time.time(), lease.epoch))
+    put(stored, lease, Stream(STREAMING, owner, time.time(), lease.epoch, time.monotonic()))
     return lease
 
 
@@ -137,7 +151,7 @@ class Segments:
         return errors
 
     def beat(self, stored: Rows, lease: Lease) -> None:
-        """Say that the writer lives. Raises Fenced."""
+        """Say that this process is the writer and lives. Raises Fenced."""
         self._seen[lease] = _beaten(stored, lease, _look(stored, lease))
 
     def forget(self, lease: Lease) -> None:

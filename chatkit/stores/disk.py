@@ -6,12 +6,15 @@ s/<chat>/<row>           the stream of a message: state, owner, heartbeat, epoch
 g/<chat>/<row>/<number>  a segment of it: the chunks of one save, never changed
 f/<sha256>               the bytes of a file in messages, once for all chats
 r/<chat>/<sha256>        that the chat holds that file
+w/<chat>/<row>/<number>  a word left for whoever writes the stream of a message
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,9 @@ from chatkit.stores import _streams as streams
 from chatkit.stores._database import Database
 from chatkit.stores._rows import Rows, key_of, prefix_of
 from chatkit.stores._thread import IoThread
-from chatkit.stores.protocol import Lease, Row, Stored, StreamInfo
+from chatkit.stores.protocol import Lease, Row, Stored, StreamInfo, Tail
 
+POLL = 0.02  # seconds between looks for what another process writes: 2 % of a core
 VERSION = 2  # of the stored format, in each chat's header; 1 kept files in the rows
 
 
@@ -40,6 +44,10 @@ class DiskStore:
         self._io = IoThread(lambda: Database(Path(self.location)))
         self._segments = streams.Segments()  # of the I/O thread
 
+    @property
+    def caution(self) -> str:
+        return ""
+
     async def load(self, chat_id: str, *, limit: int | None = None) -> Stored | None:
         def look(stored: Rows) -> tuple[Any, list[Any]]:
             header = stored.get(key_of("c", chat_id))
@@ -53,15 +61,7 @@ class DiskStore:
     async def append(
         self, chat_id: str, rows: Sequence[Row], *, header: Mapping[str, Any] | None = None
     ) -> None:
-        values = [(key_of("m", chat_id, row["id"]), _files.pack(row)) for row in rows]
-        patch = _copy(header)
-
-        def write(stored: Rows) -> None:
-            _touch(stored, chat_id, patch)
-            for key, packed in values:
-                _put(stored, chat_id, key, packed)
-
-        await self._io.write(write)
+        await self._io.write(_appending(chat_id, rows, header))
 
     async def update(
         self, chat_id: str, row: Row, *, header: Mapping[str, Any] | None = None
@@ -86,20 +86,42 @@ class DiskStore:
         headers = [header for header in found if isinstance(header, dict)]
         return sorted(headers, key=lambda header: str(header.get("updated_at")), reverse=True)
 
+    async def revision(self, chat_id: str) -> int | None:
+        if not os.path.exists(self.location):  # and asking would make it
+            return None
+        header = await self._io.read(lambda rows: rows.get(key_of("c", chat_id)))
+        return header.get("rev", 0) if isinstance(header, dict) else None
+
     async def delete(self, chat_id: str) -> None:
         def write(stored: Rows) -> None:
             stored.drop(key_of("c", chat_id))
-            for kind in ("m", "s", "g"):
+            for kind in ("m", "s", "g", "w"):
                 stored.drop_all(prefix_of(kind, chat_id))
             _drop_files(stored, chat_id)
 
         await self._io.write(write)
 
-    async def acquire(self, chat_id: str, row_id: str) -> Lease | None:
+    async def acquire(
+        self,
+        chat_id: str,
+        row_id: str,
+        *,
+        rows: Sequence[Row] = (),
+        header: Mapping[str, Any] | None = None,
+        heads: Sequence[str | None] | None = None,
+    ) -> Lease | None:
+        append = _appending(chat_id, rows, header) if rows or header else None
+
         def write(stored: Rows) -> Lease | None:
             stream = streams.find(stored, chat_id, row_id)
+            known = stored.get(key_of("c", chat_id)) if heads is not None else None
             if stream is not None and stream.is_alive():
                 return None
+            if heads is not None and _header(chat_id, known).get("head") not in heads:
+                return None
+            if append is not None:
+                append(stored)
+            stored.drop_all(prefix_of("w", chat_id, row_id))  # words for the writer before
             return streams.take(stored, chat_id, row_id, 0 if stream is None else stream.epoch)
 
         return await self._io.write(write)
@@ -139,29 +161,53 @@ class DiskStore:
             _put(stored, lease.chat_id, key_of("m", lease.chat_id, lease.row_id), packed)
             streams.put(stored, lease, stream.ended(state))
             self._segments.forget(lease)
-            stored.drop_all(prefix_of("g", lease.chat_id, lease.row_id))
+            for kind in ("g", "w"):
+                stored.drop_all(prefix_of(kind, lease.chat_id, lease.row_id))
 
         await self._io.write(write)
 
-    async def segments(self, chat_id: str, row_id: str, since: int = 0) -> list[list[Row]]:
-        prefix = prefix_of("g", chat_id, row_id)
-        found = await self._io.read(
-            lambda rows: _with_files(rows, rows.scan(prefix, f"{since:08}"))
-        )
-        return [segment if isinstance(segment, list) else [] for segment in found]
+    async def follow(self, chat_id: str, row_id: str, since: int = 0, *, wait: float = 0.0) -> Tail:
+        end = time.monotonic() + wait
+        while True:
+            tail = await self._io.read(lambda stored: _tail(stored, chat_id, row_id, since))
+            is_quiet = tail.info is not None and tail.info.alive and not tail.segments
+            if not is_quiet or time.monotonic() >= end:
+                return tail
+            await asyncio.sleep(POLL)
 
     async def status(self, chat_id: str, row_id: str) -> StreamInfo | None:
-        key, prefix = key_of("s", chat_id, row_id), prefix_of("g", chat_id, row_id)
+        return await self._io.read(lambda stored: _info(stored, chat_id, row_id))
 
-        def look(stored: Rows) -> StreamInfo | None:
-            value, last = stored.get_with_last(key, prefix)
-            stream = streams.parsed(value)
-            if stream is None:
-                return None
-            count = streams.number_after(last)
-            return StreamInfo(stream.state, stream.is_alive(), stream.epoch, count, stream.owner)
+    async def living(self) -> list[tuple[str, str, StreamInfo]]:
+        if not os.path.exists(self.location):  # and asking would make it
+            return []
+        found = await self._io.read(streams.living)
+        return [(chat_id, row_id, _told(stream, 0)) for chat_id, row_id, stream in found]
 
-        return await self._io.read(look)
+    async def tell(self, chat_id: str, row_id: str, word: Row) -> None:
+        prefix, value = prefix_of("w", chat_id, row_id), _json.encode(word)
+
+        def write(stored: Rows) -> None:
+            stream = streams.find(stored, chat_id, row_id)
+            if stream is not None and stream.state == streams.STREAMING:
+                _, last = stored.get_with_last("", prefix)
+                stored.put(f"{prefix}{streams.number_after(last):08}", value)
+
+        await self._io.write(write)
+
+    async def heard(self, leases: Sequence[Lease]) -> list[tuple[Lease, Row]]:
+        if not await self._io.read(lambda stored: stored.keys("w/")):
+            return []
+
+        def write(stored: Rows) -> list[tuple[Lease, Row]]:
+            words: list[tuple[Lease, Row]] = []
+            for lease in leases:
+                prefix = prefix_of("w", lease.chat_id, lease.row_id)
+                words += [(lease, word) for word in stored.scan(prefix) if isinstance(word, dict)]
+                stored.drop_all(prefix)
+            return words
+
+        return await self._io.write(write)
 
     async def recover(self, chat_id: str, row_id: str) -> tuple[Lease, list[Row]] | None:
         def write(stored: Rows) -> Lease | None:
@@ -173,11 +219,49 @@ class DiskStore:
         lease = await self._io.write(write)
         if lease is None:
             return None
-        segments = await self.segments(chat_id, row_id)  # nobody else can add to them any more
-        return lease, [chunk for segment in segments for chunk in segment]
+        tail = await self.follow(chat_id, row_id)  # nobody else can add to it any more
+        return lease, [chunk for segment in tail.segments for chunk in segment]
 
     async def close(self) -> None:
         await self._io.close()
+
+
+def _appending(
+    chat_id: str, rows: Sequence[Row], header: Mapping[str, Any] | None
+) -> Callable[[Rows], None]:
+    values = [(key_of("m", chat_id, row["id"]), _files.pack(row)) for row in rows]
+    patch = _copy(header)
+
+    def write(stored: Rows) -> None:
+        _touch(stored, chat_id, patch)
+        for key, packed in values:
+            _put(stored, chat_id, key, packed)
+
+    return write
+
+
+def _info(stored: Rows, chat_id: str, row_id: str) -> StreamInfo | None:
+    key, prefix = key_of("s", chat_id, row_id), prefix_of("g", chat_id, row_id)
+    value, last = stored.get_with_last(key, prefix)
+    stream = streams.parsed(value)
+    if stream is None:
+        return None
+    return _told(stream, streams.number_after(last))
+
+
+def _told(stream: streams.Stream, segments: int) -> StreamInfo:
+    return StreamInfo(stream.state, stream.is_alive(), stream.epoch, segments, stream.owner)
+
+
+def _tail(stored: Rows, chat_id: str, row_id: str, since: int) -> Tail:
+    info = _info(stored, chat_id, row_id)
+    if info is not None and info.alive and info.segments <= since:
+        return Tail(info, [], None)
+    found = stored.scan(prefix_of("g", chat_id, row_id), f"{since:08}")
+    found.append(stored.get(key_of("m", chat_id, row_id)))
+    *segments, row = _with_files(stored, found)
+    lists = [segment if isinstance(segment, list) else [] for segment in segments]
+    return Tail(info, lists, row if isinstance(row, dict) else None)
 
 
 def _put(stored: Rows, chat_id: str, key: str, packed: _files.Packed) -> None:
@@ -213,8 +297,9 @@ def _touch(stored: Rows, chat_id: str, patch: Row) -> None:
     key = key_of("c", chat_id)
     header = _header(chat_id, stored.get(key))
     now = datetime.now(UTC).isoformat(timespec="microseconds")
-    own = {"created_at": header.get("created_at", now), "updated_at": now}
-    stored.put(key, _json.encode({**header, **patch, "id": chat_id, "version": VERSION, **own}))
+    own: Row = {"created_at": header.get("created_at", now), "updated_at": now}
+    own |= {"id": chat_id, "version": VERSION, "rev": header.get("rev", 0) + 1}
+    stored.put(key, _json.encode({**header, **patch, **own}))
 
 
 def _header(chat_id: str, found: object) -> Row:

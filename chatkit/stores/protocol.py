@@ -33,7 +33,16 @@ class StreamInfo:
     alive: bool  # somebody is writing it now
     epoch: int
     segments: int  # how many are stored; 0 after the end, when the row holds everything
-    owner: Row  # pid, boot, host ... of the process that writes or wrote it
+    owner: Row  # pid, boot, host, role ... of the process that writes or wrote it
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What is new of a stream and how it stands, as of one moment."""
+
+    info: StreamInfo | None  # None if the row never had a stream
+    segments: list[list[Row]]  # the chunks of each new segment, in order
+    row: Row | None  # the message's row; once the stream has ended, with all that was said
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +59,16 @@ class Store(Protocol):
 
     A file in a row or chunk (a large `data:` URL) is kept once, however many hold it.
 
-    A `StoreError` that is `retryable` (full disk, lock) wrote nothing: keep what was to be
-    written and try again.
+    A `StoreError` that is `retryable` (full disk, lock, a server that is away) wrote nothing: keep
+    what was to be written and try again. A server's answer may get lost: so a segment is tried
+    again just as it was, and is there once.
     """
 
-    location: str  # what a person would call it: the directory
+    location: str  # what a person would call it: the directory, or the server without its password
+
+    @property
+    def caution(self) -> str:
+        """What its users must know of how it is set up, as far as that is known; "" if nothing."""
 
     async def load(self, chat_id: str, *, limit: int | None = None) -> Stored | None:
         """The chat with its rows (the last `limit` of them), or None if there is none."""
@@ -79,14 +93,31 @@ class Store(Protocol):
     async def chats(self) -> list[Row]:
         """Every chat's header, the last updated first."""
 
+    async def revision(self, chat_id: str) -> int | None:
+        """A number that every change of the chat's header and rows raises by one, as its header
+        says it under "rev"; None if there is no such chat."""
+
     async def delete(self, chat_id: str) -> None:
         """Remove the chat: header, rows and streams. Whoever still writes one is fenced."""
 
-    async def acquire(self, chat_id: str, row_id: str) -> Lease | None:
-        """Begin to write the row's stream, or None while somebody alive writes it."""
+    async def acquire(
+        self,
+        chat_id: str,
+        row_id: str,
+        *,
+        rows: Sequence[Row] = (),
+        header: Mapping[str, Any] | None = None,
+        heads: Sequence[str | None] | None = None,
+    ) -> Lease | None:
+        """Begin to write the row's stream; `rows` and `header` are appended with it, at once.
+
+        None, and nothing is written, while somebody alive writes the stream; or where `heads` is
+        given and the "head" in the chat's header is none of them.
+        """
 
     async def extend(self, lease: Lease, chunks: Sequence[Row]) -> None:
-        """Add one segment. Raises `Fenced` if the stream was taken over, ended or deleted."""
+        """Add one segment. Raises `Fenced` if the stream was taken over, ended or deleted, and
+        `StoreLost` if a server has forgotten it."""
 
     async def extend_all(
         self, segments: Sequence[tuple[Lease, Sequence[Row]]]
@@ -98,18 +129,32 @@ class Store(Protocol):
         """
 
     async def beat(self, lease: Lease) -> None:
-        """Say that the writer lives: needed every second or two in which nothing arrives."""
+        """Say that this process writes the stream and lives: needed every second or two in which
+        nothing arrives. Whoever is given a lease by another process begins with this."""
 
     async def finalize(
         self, lease: Lease, row: Row, *, header: Mapping[str, Any] | None = None
     ) -> None:
         """End the stream: its row takes the place of its segments, at once. May be `Fenced`."""
 
-    async def segments(self, chat_id: str, row_id: str, since: int = 0) -> list[list[Row]]:
-        """The chunks of each segment from number `since` on; none after the end."""
+    async def follow(self, chat_id: str, row_id: str, since: int = 0, *, wait: float = 0.0) -> Tail:
+        """The segments from number `since` on (none after the end), and how the stream stands.
+
+        Where there is nothing new of a living stream, waits for that up to `wait` seconds.
+        """
 
     async def status(self, chat_id: str, row_id: str) -> StreamInfo | None:
         """How the row's stream stands, or None if it never had one."""
+
+    async def living(self) -> list[tuple[str, str, StreamInfo]]:
+        """The streams that somebody writes now: the ids of chat and row, and how they stand, but
+        for `segments`, which is 0 here."""
+
+    async def tell(self, chat_id: str, row_id: str, word: Row) -> None:
+        """Leave a word for whoever writes the stream; nobody hears it once that has ended."""
+
+    async def heard(self, leases: Sequence[Lease]) -> list[tuple[Lease, Row]]:
+        """Take the words left for these streams, in their order: nobody hears one twice."""
 
     async def recover(self, chat_id: str, row_id: str) -> tuple[Lease, list[Row]] | None:
         """Take over a stream whose writer is gone: a lease to finalize it, and all its chunks.

@@ -46,7 +46,7 @@ def test_a_full_disk_loses_nothing_and_works_again_when_there_is_room(disk: Path
     for _ in range(3):
         with pytest.raises(StoreError, match="full"):
             run(store.extend(lease, [{"n": kept, "text": "x" * 5000}]))
-    chunks = [chunk["n"] for (chunk,) in run(store.segments("trip", "a"))]
+    chunks = [chunk["n"] for (chunk,) in run(store.follow("trip", "a")).segments]
     assert chunks == list(range(kept))
     ballast.unlink()
     run(store.extend(lease, [{"n": kept}]))

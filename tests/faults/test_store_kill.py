@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,11 +74,11 @@ def lived(store: DiskStore, program: str, *arguments: str, seconds: float) -> li
 
 @pytest.mark.parametrize("pause", ["0.04", "0"])
 def test_a_killed_writer_leaves_a_clean_prefix_with_all_it_was_told(
-    store: DiskStore, pause: str
+    store: DiskStore, pause: str, chance: random.Random, tell: Callable[[str], None]
 ) -> None:
     for life in range(LIVES // 2):
         chat = f"chat {life}"
-        said = lived(store, EXTENDS, chat, pause, seconds=random.uniform(0, 0.3))
+        said = lived(store, EXTENDS, chat, pause, seconds=chance.uniform(0, 0.3))
         info = run(store.status(chat, "a"))
         assert info is not None
         assert (info.state, info.alive) == ("streaming", False)  # at once, not after the lease
@@ -89,19 +90,20 @@ def test_a_killed_writer_leaves_a_clean_prefix_with_all_it_was_told(
         assert len(said) <= len(chunks) // 2 <= len(said) + 1
         run(store.finalize(lease, message("a", "kept", "interrupted")))
         assert loaded(store, chat).rows == [message("a", "kept", "interrupted")]
+    tell(f"{LIVES // 2} kills, no broken prefix")
 
 
 def test_a_writer_killed_at_the_end_of_its_stream_has_either_the_row_or_the_segments(
-    store: DiskStore,
+    store: DiskStore, chance: random.Random, tell: Callable[[str], None]
 ) -> None:
     for life in range(20):
-        said = lived(store, FINALIZES, str(life), seconds=random.uniform(0.01, 0.15))
+        said = lived(store, FINALIZES, str(life), seconds=chance.uniform(0.01, 0.15))
         found = run(store.load("trip"))
         rows = {row["id"]: row for row in found.rows} if found is not None else {}
         for told in said:
             what, row_id = told.split()
             info = run(store.status("trip", row_id))
-            segments = run(store.segments("trip", row_id))
+            segments = run(store.follow("trip", row_id)).segments
             assert info is not None
             if "message" in rows[row_id]:
                 assert (info.state, segments) == ("complete", [])
@@ -110,24 +112,30 @@ def test_a_writer_killed_at_the_end_of_its_stream_has_either_the_row_or_the_segm
                 assert (info.state, info.alive) == ("streaming", False)
                 assert segments == [[{"n": 0}], [{"n": 1}], [{"n": 2}]]
     assert loaded(store).header["last"] in rows
+    tell("20 kills, each row whole or its segments all there")
 
 
-def test_a_killed_writer_leaves_no_message_without_its_file(store: DiskStore) -> None:
+def test_a_killed_writer_leaves_no_message_without_its_file(
+    store: DiskStore, chance: random.Random, tell: Callable[[str], None]
+) -> None:
     said: list[str] = []
     for life in range(20):
-        said += lived(store, KEEPS, str(life), seconds=random.uniform(0, 0.1))
+        said += lived(store, KEEPS, str(life), seconds=chance.uniform(0, 0.1))
     found = run(store.load("trip"))
     rows = {row["id"]: row for row in found.rows} if found is not None else {}
     assert said
     assert set(said) <= set(rows)
     for row_id, row in rows.items():
         assert row == picture(row_id, row_id.encode() * 50_000)
+    tell(f"20 kills, {len(rows)} messages with their files")
 
 
-def test_a_store_whose_maker_was_killed_opens(tmp_path: Path) -> None:
+def test_a_store_whose_maker_was_killed_opens(
+    tmp_path: Path, chance: random.Random, tell: Callable[[str], None]
+) -> None:
     for life in range(20):
         store = DiskStore(tmp_path / str(life))
-        said = lived(store, CREATES, seconds=random.uniform(0, 0.04))
+        said = lived(store, CREATES, seconds=chance.uniform(0, 0.04))
         found = run(store.load("trip"))
         assert found is None or [row["id"] for row in found.rows] == ["a"]
         assert found is not None or said == []
@@ -138,3 +146,4 @@ def test_a_store_whose_maker_was_killed_opens(tmp_path: Path) -> None:
             ".gitignore",
             "cache.db",
         ]
+    tell("20 kills, each store opens")
