@@ -76,7 +76,7 @@ def open_cache(directory: Path) -> Any:
     settings = dict(SETTINGS)
     if network := network_file_system(directory):
         log.warning(
-            "the store %s is on a network file system (%s): use it from one host at a time",
+            "the store %s is on a network file system (%s): one host at a time may use it",
             directory,
             network,
         )

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from chatkit.errors import StoreError
 from chatkit.stores import _directory
 from chatkit.stores._cache import LOCK_WAIT, Timeout, drop_strange_settings, open_cache
+from chatkit.stores._claim import Claim
 from chatkit.stores._damage import is_damage, salvage, set_aside
 from chatkit.stores._rows import Rows
 
@@ -54,12 +55,13 @@ class Database:
     """One directory's database, opened when it is needed, and again after it was lost."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._path = directory / _directory.DATABASE
+        self._directory = directory.absolute()
+        self._path = self._directory / _directory.DATABASE
         self._identity: _Identity | None = None  # of the file that is open
         self._damaged: _Identity | None = None  # of a file to set aside at the next opening
         self._cache: Any = None  # a diskcache.Cache; None beside a connection: read-only
         self._connection: sqlite3.Connection | None = None
+        self._claim: Claim | None = None  # on a file system that hosts share
 
     @contextmanager
     def transaction(self) -> Iterator[Rows]:
@@ -70,10 +72,13 @@ class Database:
                     "its files were removed or replaced while in use, so what it held is not "
                     "in it any more; the next save begins a new one"
                 )
+            self._renew_claim()
             if self._cache is None:
                 self._open()
             with self._cache.transact():
                 yield Rows(self._connected(), self._cache)
+                if self._claim is not None:
+                    self._claim.check()
 
     @contextmanager
     def reading(self) -> Iterator[Rows]:
@@ -81,6 +86,7 @@ class Database:
         with self._translated():
             if self._is_lost():
                 log.warning("the store %s was removed or replaced while in use", self._directory)
+            self._renew_claim()
             if self._connection is None:
                 self._open_for_reading()
             connection = self._connected()
@@ -94,7 +100,11 @@ class Database:
         """Let go of the files; the next use opens them again."""
         if self._connection is not None:
             self._connection.close()
-        self._cache = self._connection = self._identity = None
+        self._cache = self._connection = self._identity = self._claim = None
+
+    @property
+    def _is_read_only(self) -> bool:
+        return self._connection is not None and self._cache is None
 
     def _connected(self) -> sqlite3.Connection:
         assert self._connection is not None
@@ -107,10 +117,27 @@ class Database:
         self.close()
         return True
 
+    def _renew_claim(self) -> None:
+        """Close what another host may have written to. Raises StoreError while it has the store."""
+        if self._claim is not None and not self._claim.hold():
+            self.close()
+
     def _open(self) -> None:
         self.close()
+        _directory.make(self._directory)
+        if _directory.network_file_system(self._directory):
+            claim = Claim(self._directory)
+            claim.hold()
+            self._claim = claim
         damaged = self._prepared()
-        self._cache = open_cache(self._directory)
+        try:
+            self._cache = open_cache(self._directory)
+        except sqlite3.DatabaseError as error:  # deeper than was looked at
+            if damaged is not None or not is_damage(error):
+                raise
+            self._damaged = self._identity
+            damaged = self._prepared()
+            self._cache = open_cache(self._directory)
         self._connection = self._cache._con
         if damaged is not None:
             with self._cache.transact():
@@ -150,7 +177,7 @@ class Database:
             root: BaseException = error
             while root.__context__ is not None:  # a failed rollback, or diskcache's Timeout
                 root = root.__context__
-            if is_damage(root):
+            if is_damage(root) and not self._is_read_only:  # there another host may be writing
                 self._damaged = self._identity
             self.close()  # and with it whatever transaction was left open
             raise self._refusal(_explain(root)) from error
