@@ -10,8 +10,11 @@ import pytest
 
 from chatkit import host
 from chatkit.providers import Model, get_model
+from chatkit.stores import Store
 from chatkit.stores.disk import DiskStore
-from tests import ai_sdk, e2e, recorded
+from chatkit.stores.redis import RedisStore
+from tests import ai_sdk, e2e, recorded, redis_server
+from tests.redis_server import RedisServer
 from tests.servers import Provider
 from tests.storing import run
 
@@ -38,11 +41,27 @@ def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[DiskStore]:
-    """A disk store of the test's own."""
-    it = DiskStore(tmp_path / "store")
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A store of the test's own: on disk, unless `storing.everywhere` asks for Redis too."""
+    it: Store = DiskStore(tmp_path / "store")
+    if getattr(request, "param", "disk") == "redis":
+        it = RedisStore(request.getfixturevalue("redis").url)
     yield it
     run(it.close())
+
+
+@pytest.fixture(scope="session")
+def _redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis"), appendonly="yes") as running:
+        yield running
+
+
+@pytest.fixture
+def redis(_redis: RedisServer) -> RedisServer:
+    """A Redis server with nothing on it."""
+    with _redis.client() as client:
+        client.flushall()
+    return _redis
 
 
 @pytest.fixture
@@ -106,7 +125,7 @@ def sdk() -> Iterator[ai_sdk.AiSdk]:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say what this machine left out, and how to get it."""
     lines: list[str] = []
-    for home in (recorded, e2e, ai_sdk):
+    for home in (recorded, e2e, ai_sdk, redis_server):
         lines += home.missing()
     if lines:
         terminalreporter.section("left out on this machine")

@@ -5,19 +5,36 @@ from __future__ import annotations
 import os
 
 from chatkit.errors import ConfigError
-from chatkit.stores.protocol import Lease, Row, Store, Stored, StreamInfo
+from chatkit.stores._owner import is_gone, is_here, play, this_process
+from chatkit.stores.protocol import Lease, Row, Store, Stored, StreamInfo, Tail
 
-__all__ = ["Lease", "Row", "Store", "Stored", "StreamInfo", "open_store"]
+__all__ = [
+    "Lease",
+    "Row",
+    "Store",
+    "Stored",
+    "StreamInfo",
+    "Tail",
+    "address_of",
+    "is_gone",
+    "is_here",
+    "open_store",
+    "play",
+    "this_process",
+]
 
 DEFAULT = ".chatkit"
+_REDIS = ("redis", "rediss", "unix")
 
-_stores: dict[str, Store] = {}  # one store, so one I/O thread, per directory and process
+_stores: dict[str, Store] = {}  # one per directory or URL, and process
 
 
 def open_store(target: str | os.PathLike[str] | Store | None = None) -> Store:
-    """The store at a path, or `target` itself if it is one; `$CHATKIT_STORE`, else `.chatkit`.
+    """The store at a path or on a Redis server, or `target` itself if it is one;
+    `$CHATKIT_STORE`, else `.chatkit`.
 
-    The same directory gives the same object. Nothing is read or created before the first use.
+    The same directory or URL gives the same object. Nothing is read or created before the first
+    use. Raises ConfigError.
     """
     if target is None:
         target = os.environ.get("CHATKIT_STORE") or DEFAULT
@@ -25,12 +42,21 @@ def open_store(target: str | os.PathLike[str] | Store | None = None) -> Store:
         return _checked(target)
     path = os.path.expanduser(os.fspath(target))
     scheme, is_url, _ = path.partition("://")
-    if is_url:
-        raise ConfigError(
-            f"no store for {scheme!r} URLs: this version of chatkit keeps chats in a "
-            "directory (Redis is not part of it); give a path"
-        )
-    return _at(os.path.realpath(path))
+    if not is_url:
+        return _at(os.path.realpath(path))
+    if scheme in _REDIS:
+        return _on(path)
+    raise ConfigError(
+        f"no store for {scheme!r} URLs: give a path, or redis://host:6379/0 (with TLS: rediss://)"
+    )
+
+
+def address_of(store: Store) -> str | None:
+    """What opens this store in another process, by `open_store`; None if that did not open it.
+
+    The URL of a server may hold a password: for a pipe, never for an argument or a file.
+    """
+    return next((address for address, each in _stores.items() if each is store), None)
 
 
 def _checked(target: object) -> Store:
@@ -48,3 +74,11 @@ def _at(directory: str) -> Store:
     if directory not in _stores:
         _stores.setdefault(directory, DiskStore(directory))
     return _stores[directory]
+
+
+def _on(url: str) -> Store:
+    from chatkit.stores.redis import RedisStore
+
+    if url not in _stores:
+        _stores.setdefault(url, RedisStore(url))
+    return _stores[url]

@@ -1,0 +1,341 @@
+"""What a Redis server does for the store in one step: Lua, each script alone and whole.
+
+    chatkit:chats              sorted set: the chats, by the time of their last change
+    chatkit:c/<chat>           hash: the header, each of its fields as JSON
+    chatkit:m/<chat>           hash: the messages
+    chatkit:o/<chat>           sorted set: the messages in the order they were first put in
+    chatkit:t/<chat>           set: the messages that have a stream
+    chatkit:open               set: the streams that have not ended
+    chatkit:s/<chat>/<row>     hash: the stream of a message: state, owner, heartbeat, epoch
+    chatkit:g/<chat>/<row>     stream: its segments, at <epoch>-<number>
+    chatkit:w/<chat>/<row>     sorted set: the words left for whoever writes it
+    chatkit:f/<sha256>         the bytes of a file in messages, once for all chats
+    chatkit:h/<sha256>         set: the chats that hold the file
+    chatkit:r/<chat>           set: the files that the chat holds
+    chatkit:d/<chat>           for a day: that the chat was deleted
+
+Scripts and not WATCH with MULTI: one round trip, nothing to try again where writers meet, and
+no connection of its own. The arguments are a flat list that each script reads word by word; an
+answer is a list that begins with a word. Any of them may arrive twice, its answer having been
+lost, and must then do no more than once. Times are the server's, in microseconds.
+"""
+
+from __future__ import annotations
+
+_WORDS = """
+local at = 0
+local function word() at = at + 1; return ARGV[at] end
+local function words()  -- how many, and they
+  local all = {}
+  for i = 1, tonumber(word()) do all[i] = word() end
+  return all
+end
+local function key(kind, id) return 'chatkit:' .. kind .. id end
+local function text(number) return string.format('%.0f', number) end
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+"""
+
+_STREAMS = """
+local function age(heartbeat)  -- of a sign of life: none can come while the server is away
+  local age = now() - (tonumber(heartbeat) or 0)
+  local info = age > 1000000 and redis.pcall('INFO', 'server')
+  local up = type(info) == 'string' and string.match(info, 'uptime_in_seconds:(%d+)')
+  return text(up and math.min(age, up * 1000000) or age)
+end
+local function fence(chat, id, epoch)  -- what keeps the writer of this epoch from writing
+  local stream = redis.call('HMGET', key('s', id), 'state', 'epoch')
+  if not stream[1] then
+    return redis.call('EXISTS', key('d', chat)) == 1 and 'deleted' or 'lost'
+  end
+  if stream[1] ~= 'streaming' or stream[2] ~= epoch then return 'fenced' end
+end
+"""
+
+_CHANGES = """
+local function hold(chat, files)  -- triples: name, length, content; '' if it should be there
+  for i = 1, #files, 3 do
+    if files[i + 2] ~= '' then redis.call('SET', key('f/', files[i]), files[i + 2]) end
+    redis.call('SADD', key('h/', files[i]), chat)
+    redis.call('SADD', key('r', chat), files[i])
+  end
+end
+local function change()
+  return {chat = word(), version = word(), fields = words(), rows = words(), files = words()}
+end
+local function obstacle(change)  -- why it cannot be written
+  local version = redis.call('HGET', key('c', change.chat), 'version')
+  if version and (tonumber(version) or 0) > tonumber(change.version) then
+    return {'later', version}
+  end
+  for i = 1, #change.files, 3 do
+    local known = redis.call('STRLEN', key('f/', change.files[i]))
+    if change.files[i + 2] == '' and known ~= tonumber(change.files[i + 1]) then
+      return {'missing'}
+    end
+  end
+end
+local function write(change)
+  local chat, time = change.chat, text(now())
+  local header, rows, order = key('c', chat), key('m', chat), key('o', chat)
+  for i = 1, #change.fields, 2 do
+    redis.call('HSET', header, change.fields[i], change.fields[i + 1])
+  end
+  redis.call('HSETNX', header, 'created_at', time)
+  redis.call('HSET', header, 'version', change.version)
+  redis.call('HSET', header, 'updated_at', time)
+  redis.call('HINCRBY', header, 'rev', 1)
+  redis.call('ZADD', 'chatkit:chats', time, chat)
+  for i = 1, #change.rows, 2 do
+    redis.call('HSET', rows, change.rows[i], change.rows[i + 1])
+    redis.call('ZADD', order, 'NX', redis.call('ZCARD', order), change.rows[i])
+  end
+  hold(chat, change.files)
+end
+"""
+
+# change, the row that must be there or '' -> done | later | missing | gone
+WRITE = (
+    _WORDS
+    + _CHANGES
+    + """
+local change, needs = change(), word()
+if needs ~= '' and redis.call('HEXISTS', key('m', change.chat), needs) == 0 then
+  return {'gone'}
+end
+local obstacle = obstacle(change)
+if obstacle then return obstacle end
+write(change)
+return {'done'}
+"""
+)
+
+# chat, limit or -1 -> fields of the header, rows
+LOAD = (
+    _WORDS
+    + """
+local chat, limit = word(), tonumber(word())
+local rows, ids = {}, {}
+if limit ~= 0 then
+  ids = redis.call('ZRANGE', key('o', chat), limit < 0 and 0 or -limit, -1)
+end
+for i = 1, #ids, 1000 do  -- as many as Lua's stack takes at once
+  local some = redis.call('HMGET', key('m', chat), unpack(ids, i, math.min(i + 999, #ids)))
+  for _, row in ipairs(some) do rows[#rows + 1] = row end
+end
+return {redis.call('HGETALL', key('c', chat)), rows}
+"""
+)
+
+# -> pairs: chat, fields of its header
+CHATS = """
+local found = {}
+for _, chat in ipairs(redis.call('ZREVRANGE', 'chatkit:chats', 0, -1)) do
+  found[#found + 1] = {chat, redis.call('HGETALL', 'chatkit:c' .. chat)}
+end
+return found
+"""
+
+# chat
+DELETE = (
+    _WORDS
+    + """
+local chat = word()
+local streams = redis.call('SMEMBERS', key('t', chat))
+for _, id in ipairs(streams) do
+  for _, kind in ipairs({'s', 'g', 'w'}) do redis.call('DEL', key(kind, id)) end
+  redis.call('SREM', 'chatkit:open', id)
+end
+for _, file in ipairs(redis.call('SMEMBERS', key('r', chat))) do
+  redis.call('SREM', key('h/', file), chat)
+  if redis.call('EXISTS', key('h/', file)) == 0 then redis.call('DEL', key('f/', file)) end
+end
+for _, kind in ipairs({'c', 'm', 'o', 't', 'r'}) do redis.call('DEL', key(kind, chat)) end
+redis.call('ZREM', 'chatkit:chats', chat)
+if #streams > 0 then redis.call('SET', key('d', chat), '', 'EX', 86400) end
+"""
+)
+
+# change, whether there is one, stream, owner, the call's own mark, the dead writer's epoch and
+# heartbeat or '', whether only a stream that has not ended, heads or -1
+# -> done epoch segments | alive owner age seen | not | later | missing
+TAKE = (
+    _WORDS
+    + _STREAMS
+    + _CHANGES
+    + """
+local change, changes, id, owner = change(), word() == '1', word(), word()
+local mark, seen, only_open = word(), word(), word() == '1'
+local stream, log = key('s', id), key('g', id)
+local is = redis.call('HMGET', stream, 'state', 'owner', 'heartbeat', 'epoch', 'mark')
+local is_open = is[1] == 'streaming'
+if is_open and is[5] == mark then  -- it was done, and its answer lost
+  return {'done', is[4], redis.call('XLEN', log)}
+end
+if is_open and seen ~= is[4] .. '/' .. is[3] then
+  return {'alive', is[2], age(is[3]), is[4] .. '/' .. is[3]}
+end
+if only_open and not is_open then return {'not'} end
+local count = tonumber(word())
+if count >= 0 then
+  local head, may = redis.call('HGET', key('c', change.chat), 'head') or 'null', false
+  for i = 1, count do may = word() == head or may end
+  if not may then return {'not'} end
+end
+if changes then
+  local obstacle = obstacle(change)
+  if obstacle then return obstacle end
+  write(change)
+end
+if not is_open then redis.call('DEL', log) end
+-- no less than the time: an epoch is never given again, whatever the server has lost
+local epoch = text(math.max((tonumber(is[4]) or 0) + 1, math.floor(now() / 1000)))
+redis.call('HSET', stream, 'state', 'streaming', 'owner', owner)
+redis.call('HSET', stream, 'heartbeat', text(now()), 'epoch', epoch, 'mark', mark)
+redis.call('SADD', key('t', change.chat), id)
+redis.call('SADD', 'chatkit:open', id)
+redis.call('DEL', key('w', id))
+return {'done', epoch, redis.call('XLEN', log)}
+"""
+)
+
+# how many, and for each: chat, stream, epoch, number of the segment or -1, it, files
+# -> for each the number of the next one | fenced | deleted | lost | other
+EXTEND = (
+    _WORDS
+    + _STREAMS
+    + _CHANGES
+    + """
+local answers = {}
+for i = 1, tonumber(word()) do
+  local chat, id, epoch, number, value, files = word(), word(), word(), word(), word(), words()
+  local log, answer = key('g', id), fence(chat, id, epoch)
+  if not answer then
+    local length = redis.call('XLEN', log)
+    number = tonumber(number) < 0 and length or tonumber(number)
+    local place = epoch .. '-' .. text(number)
+    answer = number + 1
+    if length < number then  -- an older state of the server: what it has is not worth keeping
+      redis.call('DEL', log, key('s', id))
+      answer = 'lost'
+    elseif length == number then
+      redis.call('XADD', log, place, 'chunks', value)
+      hold(chat, files)
+      redis.call('HSET', key('s', id), 'heartbeat', text(now()))
+    else  -- it arrived, and its answer was lost
+      local there = redis.call('XRANGE', log, place, place)[1]
+      if not there or there[2][2] ~= value then answer = 'other' end
+    end
+  end
+  answers[i] = answer
+end
+return answers
+"""
+)
+
+# chat, stream, epoch, owner -> done, segments | fenced | deleted | lost
+BEAT = (
+    _WORDS
+    + _STREAMS
+    + """
+local chat, id, epoch, owner = word(), word(), word(), word()
+local fenced = fence(chat, id, epoch)
+if fenced then return {fenced} end
+redis.call('HSET', key('s', id), 'heartbeat', text(now()), 'owner', owner)
+return {'done', redis.call('XLEN', key('g', id))}
+"""
+)
+
+# change, stream, epoch, state -> done | fenced | deleted | lost | later | missing
+END = (
+    _WORDS
+    + _STREAMS
+    + _CHANGES
+    + """
+local change, id, epoch, state = change(), word(), word(), word()
+local stream, log, ended = key('s', id), key('g', id), text(tonumber(epoch) + 1)
+local fenced = fence(change.chat, id, epoch)
+if fenced then
+  local row = redis.call('HGET', key('m', change.chat), change.rows[1])
+  local is = redis.call('HMGET', stream, 'state', 'epoch')
+  if is[1] == state and is[2] == ended and row == change.rows[2] then
+    return {'done'}  -- before, and its answer was lost
+  end
+  return {fenced}
+end
+local obstacle = obstacle(change)
+if obstacle then return obstacle end
+write(change)
+redis.call('HSET', stream, 'state', state, 'epoch', ended)
+redis.call('DEL', log, key('w', id))
+redis.call('XADD', log, ended .. '-0', 'end', state)  -- wakes those who wait for more
+redis.call('EXPIRE', log, 10)
+redis.call('SREM', 'chatkit:open', id)
+return {'done'}
+"""
+)
+
+# chat, row, stream, number of the first segment wanted
+# -> state, owner, age, epoch, segments, last id, those from there on, row, whether it was deleted
+LOOK = (
+    _WORDS
+    + _STREAMS
+    + """
+local chat, row, id, since = word(), word(), word(), tonumber(word())
+local log, found = key('g', id), {}
+local is = redis.call('HMGET', key('s', id), 'state', 'owner', 'heartbeat', 'epoch')
+local is_open = is[1] == 'streaming'
+local length = is_open and redis.call('XLEN', log) or 0
+local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+if length > since then
+  local fresh = redis.call('XREVRANGE', log, '+', '-', 'COUNT', length - since)
+  for i = #fresh, 1, -1 do found[#found + 1] = fresh[i][2][2] end
+end
+return {
+  is[1], is[2], is_open and age(is[3]) or '0', is[4], length, last and last[1] or '0-0', found,
+  redis.call('HGET', key('m', chat), row), redis.call('EXISTS', key('d', chat))
+}
+"""
+)
+
+# -> for each stream that has not ended: it, state, owner, age, epoch
+LIVING = (
+    _WORDS
+    + _STREAMS
+    + """
+local found = {}
+for _, id in ipairs(redis.call('SMEMBERS', 'chatkit:open')) do
+  local is = redis.call('HMGET', key('s', id), 'state', 'owner', 'heartbeat', 'epoch')
+  if is[1] == 'streaming' then
+    found[#found + 1] = {id, is[1], is[2], age(is[3]), is[4]}
+  else
+    redis.call('SREM', 'chatkit:open', id)  -- it was lost
+  end
+end
+return found
+"""
+)
+
+# stream, the word with a mark before it
+TELL = (
+    _WORDS
+    + """
+local id, said = word(), word()
+if redis.call('HGET', key('s', id), 'state') == 'streaming' then
+  redis.call('ZADD', key('w', id), 'NX', text(now()), said)
+end
+"""
+)
+
+# pairs: stream, a word taken before; streams -> for each stream its words
+HEAR = (
+    _WORDS
+    + """
+local taken, heard = words(), {}
+for i = 1, #taken, 2 do redis.call('ZREM', key('w', taken[i]), taken[i + 1]) end
+for i, id in ipairs(words()) do heard[i] = redis.call('ZRANGE', key('w', id), 0, -1) end
+return heard
+"""
+)
