@@ -6,28 +6,38 @@ own; what each says of the whole answer (its end, its tokens) is made one here.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from chatkit import chunks as c
-from chatkit import structure
-from chatkit.calls import Calls, calls_of_step, open_calls
+from chatkit import continuing, structure
+from chatkit.calls import Calls, calls_of_step, is_at_calls, open_calls
 from chatkit.engine import Engine
-from chatkit.errors import ConfigError, SchemaMismatch, StreamCut
+from chatkit.errors import (
+    ConfigError,
+    ConnectionFailed,
+    NotFound,
+    NothingMore,
+    ProviderError,
+    SchemaMismatch,
+    StreamCut,
+)
+from chatkit.exchange import Exchange
+from chatkit.far_side import FarSide, impatient
 from chatkit.feed import Feed
-from chatkit.messages import Message, Usage
+from chatkit.lent import LentCalls
+from chatkit.messages import Message
 from chatkit.model_messages import PAUSED
-from chatkit.providers import Decoder, Model, WireRequest
+from chatkit.providers import Model, WireRequest
+from chatkit.replay import Replay
 from chatkit.schema import Schema
 from chatkit.tools import Tool
+from chatkit.totals import Totals
 
-LINGER = 1.0  # seconds that a server has to close its stream after its last word
 MAX_STEPS = 20
-_TELLING = frozenset((c.MessageMetadata, c.Finish))  # chunks that speak of the whole answer
+Take = Callable[[list[c.Chunk]], list[c.Chunk]]
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -41,8 +51,9 @@ class Question(msgspec.Struct, frozen=True):
     repair: bool = False  # ask once more where the answer does not fit the schema
     chat_id: str = ""
     replaces: str = ""  # the id of the answer that this takes the place of
-    resumes: bool = False  # first see whether the far side is still writing the answer
+    resumes: bool = False  # the answer broke off: take it up where it is, or continue it
     can_ask: bool = False  # whether somebody is there to allow a call
+    lends: bool = False  # the functions are not here: whoever has them runs the calls
 
 
 class Steps:
@@ -57,33 +68,31 @@ class Steps:
         publish: Callable[[list[c.Chunk]], None],
         flush: Callable[[], Awaitable[None]],
     ) -> None:
-        self.told_cost = False  # the provider has said what it takes
         self.whole = False  # the model has said all it has to say
-        self.calls = Calls(
+        self.calls = (LentCalls if question.lends else Calls)(
             question.tools, feed=feed, publish=publish, flush=flush, can_ask=question.can_ask
         )
         self._question = question
         self._feed = feed
         self._engine = engine
         self._publish = publish
-        self._decoder = self._new_decoder()
-        self._received: list[bytes] = []
-        self._leaving: asyncio.Timeout | None = None
+        self._flush = flush
+        self._far_side = FarSide(question.model, feed, engine, self._again)
+        self._totals = Totals()
+        self._exchange = self._reading(list)
         self._count = 0  # requests
-        self._came = False  # something has, of this request
-        self._before: Message = feed.message()  # as it stood when this step began
         self._may_repair = question.repair
         self._mismatch: SchemaMismatch | None = None
 
     async def run(self, history: Sequence[Message]) -> None:
         """Ask, run what is asked for, ask again. Raises whatever ends an answer early."""
-        await self._run_calls()  # of an answer that goes on after its process died
         if not (self._question.resumes and await self._resume()):
-            await self._ask(history)
+            await self._run_calls()  # of an answer that goes on after its process died
+            await self._begin(history)
         while not self.whole:
             await self._run_calls()
             if self._count < self._question.max_steps:
-                await self._ask(history)
+                await self._ask([*history, self._feed.message()])
             else:
                 self._give_up()
         if self._mismatch is not None:
@@ -91,13 +100,27 @@ class Steps:
 
     def close(self) -> None:
         """The body is over, or is to be read no further: take in what came of it."""
-        self._digest()
-        self._take(self._decoder.close())
+        self._exchange.close()
+
+    async def cancel(self) -> None:
+        """Somebody said stop: the far side is told, where closing the connection is not enough."""
+        question = self._question
+        chat_id = question.chat_id if question.options.get("stoppable") else ""
+        request = question.model.cancel_request(self._feed.message(), chat_id)
+        if request is not None:
+            await self._far_side.cancel(request)
+            self._publish([c.MessageMetadata({"background": None})])
+
+    @property
+    def told_cost(self) -> bool:
+        """Whether the provider has said what it takes."""
+        return self._totals.told_cost
 
     @property
     def error(self) -> Exception | None:
         """What is wrong with what came, as far as the stream itself says it."""
-        return self._decoder.error or self._mismatch
+        told = None if self._totals.is_background else self._exchange.decoder.error
+        return told or self._mismatch
 
     @property
     def aborted(self) -> bool:
@@ -107,53 +130,111 @@ class Steps:
     @property
     def told_error(self) -> bool:
         """Whether the stream itself has said the error already, as a chunk."""
-        return self._decoder.error is not None
+        return self._exchange.decoder.error is not None and not self._totals.is_background
 
     # -- one request --
 
-    async def _ask(self, history: Sequence[Message]) -> None:
-        question, so_far = self._question, self._feed.message()
+    async def _begin(self, history: Sequence[Message]) -> None:
+        """The first request: for an answer, for what follows its calls, or for more of its text."""
+        so_far, question = self._feed.message(), self._question
+        if so_far.is_empty:
+            await self._ask(history)
+        elif not question.resumes or is_at_calls(so_far):
+            await self._ask([*history, so_far])
+        elif continuing.can_continue(so_far, question.model, has_schema=bool(question.schema)):
+            more = continuing.Continuation(so_far)
+            await self._ask(continuing.prompt(history, so_far), continues=more)
+        else:
+            raise NothingMore(
+                f"{question.model.id} has no more of this answer; regenerate() asks again"
+            )
+
+    async def _ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        continues: continuing.Continuation | None = None,
+    ) -> None:
+        question, options = self._question, self._options()
+        if continues is not None:  # its stream would come again as a part of what is shown
+            options = {**options, "background": None}
         request = question.model.request(
-            [*history, *([] if so_far.is_empty else [so_far])],
-            self._options(),
+            messages,
+            options,
             tools=list(question.tools.values()),
             schema=question.schema.json if question.schema else None,
             chat_id=question.chat_id,
             replaces=question.replaces,
         )
         self._count += 1
-        await self._exchange(request)
+        self._totals.begin(self._feed.message(), background=bool(options.get("background")))
+        self._exchange = self._reading(list if continues is None else continues.take)
+        first: list[c.Chunk] = self._beginning() if continues is None else [continues.mark]
+        try:
+            await self._exchange.run(request, opened=lambda: self._publish(first))
+        except (StreamCut, ConnectionFailed, ProviderError) as error:
+            if question.model.poll_request(self._feed.message()) is None:
+                raise
+            await self._far_side.follow(error)
 
     async def _resume(self) -> bool:
-        """Take up the answer that the far side is still writing; False where it writes none."""
-        request = self._question.model.resume_request(self._question.chat_id)
+        """Read the answer on where the far side writes it; False where it has no more of it."""
+        question, message = self._question, self._feed.message()
+        request = question.model.resume_request(message, question.chat_id)
         if request is None:
             return False
+        self._publish([c.Start(message_id=message.id), *self._totals.begin_again(message)])
         try:
-            await self._exchange(request)
-        except StreamCut:
-            if self._came:
-                raise
-        return self._came
+            if self._totals.is_background:
+                await self._far_side.follow()
+                has_more = True
+            else:
+                has_more = await self._read_on(request)
+        except NotFound:
+            has_more = False
+        if not has_more:
+            self._publish([c.MessageMetadata({"background": None})])
+        self._count = int(has_more)
+        return has_more
 
-    async def _exchange(self, request: WireRequest) -> None:
-        """One request and its answer, to the terminal mark. Raises what ends it before that."""
-        model = self._question.model
-        self._before, self._decoder, self._came = self._feed.message(), self._new_decoder(), False
-        cut = StreamCut(f"{model.id} ended its stream before its answer")
+    async def _read_on(self, request: WireRequest) -> bool:
+        """The running answer of a backend, which has no other way to be asked for it."""
+        replay = self._replay()
+        exchange = self._exchange = self._reading(replay.take)
         try:
-            await self._read(request)
-        except StreamCut as broken:
-            cut = broken
-        self.close()
-        if self._decoder.error is not None:
-            raise self._decoder.error
-        if not self._decoder.finished:
-            raise cut
+            await exchange.run(request)
+        except StreamCut:
+            if exchange.came and not replay.is_other:
+                raise
+        return exchange.came and not replay.is_other
+
+    def _again(self) -> Exchange:
+        """What reads the stream of this step from its beginning, and shows what is new."""
+        self._exchange = self._reading(self._replay().take)
+        return self._exchange
+
+    def _replay(self) -> Replay:
+        whole = self._question.model.frames_steps
+        return Replay(self._feed.message(), self._feed.chunks, whole=whole)
+
+    def _reading(self, through: Take) -> Exchange:
+        """What reads one answer, `through` what leaves out some of it."""
+        question, model = self._question, self._question.model
+        tools = list(question.tools.values())
+        decoder = model.decoder(wants_schema=question.schema is not None, tools=tools)
+        is_background = self._totals.is_background
+        return Exchange(
+            impatient(model) if is_background else model,
+            decoder,
+            self._feed,
+            self._engine,
+            take=lambda chunks: self._take(through(chunks)),
+            keep=self._flush if is_background else None,
+        )
 
     def _beginning(self) -> list[c.Chunk]:
         is_first = self._count <= 1
-        start: list[c.Chunk] = [c.Start(message_id=self._before.id)] if is_first else []
+        start: list[c.Chunk] = [c.Start(message_id=self._feed.message().id)] if is_first else []
         return start if self._question.model.frames_steps else [*start, c.StartStep()]
 
     def _options(self) -> Mapping[str, Any]:
@@ -163,69 +244,18 @@ class Steps:
             return {**options, "tool_choice": None}
         return options
 
-    def _new_decoder(self) -> Decoder:
-        question = self._question
-        tools = list(question.tools.values())
-        return question.model.decoder(wants_schema=question.schema is not None, tools=tools)
-
-    async def _read(self, request: WireRequest) -> None:
-        question, transport = self._question, self._engine.transport
-        async with transport.open(question.model, request, self._feed.say) as body:
-            self._publish(self._beginning())
-            try:
-                async with asyncio.timeout(None) as self._leaving:
-                    await self._read_body(body)
-            except TimeoutError:
-                pass  # all had been said
-            finally:
-                self._leaving = None
-
-    async def _read_body(self, body: AsyncIterator[bytes]) -> None:
-        async for data in body:
-            self._hold(data)
-            if not self._feed.draining:
-                await asyncio.sleep(0)  # let `_digest` show what came, then wait to be asked
-                await self._feed.wanted()
-            if self._decoder.error is not None:
-                return
-
-    def _hold(self, data: bytes) -> None:
-        """Hold what came; everything of one wake-up of the loop is digested at once."""
-        if not self._received:
-            self._engine.loop.call_soon(self._digest)
-        self._received.append(data)
-        self._came = True
-
-    def _digest(self) -> None:
-        data = b"".join(self._received)
-        self._received.clear()
-        if data:
-            self._take(self._decoder.feed(data))
-
     # -- what a step says of the whole --
 
     def _take(self, chunks: list[c.Chunk]) -> None:
-        if not _TELLING.isdisjoint(map(type, chunks)):  # at every read: a loop would cost more
-            chunks = [self._in_total(chunk) for chunk in chunks]
+        if self._totals.is_background:  # an error of the stream is none of an answer that goes on
+            chunks = [chunk for chunk in chunks if not isinstance(chunk, c.Error)]
+        chunks = self._totals.sum_up(chunks)
         last = chunks[-1] if chunks else None
         if isinstance(last, c.Finish):
             self._show(chunks[:-1])
             self._finish_step(last)
         else:
             self._show(chunks)
-
-    def _in_total(self, chunk: c.Chunk) -> c.Chunk:
-        """The chunk with the tokens and the cost of all steps where it tells those of this one."""
-        if not isinstance(chunk, c.MessageMetadata | c.Finish) or not chunk.message_metadata:
-            return chunk
-        told, before = dict(chunk.message_metadata), self._before
-        step = Message(id="", role="assistant", metadata=told)
-        if before.usage is not None:
-            told["usage"] = msgspec.to_builtins(before.usage + (step.usage or Usage()))
-        if step.cost is not None:
-            self.told_cost = True
-            told["cost"] = (before.cost or 0) + step.cost
-        return replace(chunk, message_metadata=told)
 
     def _finish_step(self, finish: c.Finish) -> None:
         """The model's own terminal mark: of the answer, or of one step of it."""
@@ -240,9 +270,7 @@ class Steps:
             if self.whole:
                 told = {**told, "finishReason": finish.finish_reason}
             self._publish([c.MessageMetadata(told), *end, *([steering] if steering else [])])
-        if self._leaving is not None:
-            # all has been said; some servers keep the connection open, and nobody waits for that
-            self._leaving.reschedule(self._engine.loop.time() + LINGER)
+        self._exchange.linger()
 
     def _wants_results(self, finish: c.Finish) -> bool:
         """Whether the model waits for what its calls give."""

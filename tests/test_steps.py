@@ -14,11 +14,12 @@ import pytest
 from chatkit import Chat, Reply, errands, get_model, stream_text, tool
 from chatkit import engine as engines
 from chatkit.chunks import Finish, FinishStep, StartStep
-from chatkit.errors import ConfigError, ConnectionFailed, SchemaMismatch
-from chatkit.messages import Message, SteeringPart, ToolPart, Usage
+from chatkit.errors import ConfigError, ConnectionFailed, NothingMore, SchemaMismatch
+from chatkit.messages import Message, SteeringPart, StepPart, TextPart, ToolPart, Usage
 from chatkit.providers import Model
 from chatkit.stores import Store
 from tests.conftest import Cells
+from tests.resuming import taken_up
 from tests.servers import Provider
 
 Json = dict[str, Any]
@@ -476,6 +477,45 @@ def test_resume_asks_again_where_the_backend_writes_nothing_any_more(
         "/api/chat/trip/stream",
         "/api/chat",
     ]
+
+
+def half_at(provider: Provider, *texts: str, **metadata: Any) -> tuple[Message, Model]:
+    """What is left of a backend's answer, a step for each text, and its model."""
+    model = get_model(f"ui+{provider.address}/api/chat")
+    parts = [part for text in texts for part in (StepPart(), TextPart(text, "done"))]
+    metadata = {"model": model.id, **metadata}
+    message = Message(id="ours", role="assistant", parts=tuple(parts), metadata=metadata)
+    return message.replace(status="interrupted"), model
+
+
+def test_what_a_backend_is_still_writing_is_read_on_in_the_same_message(provider: Provider) -> None:
+    half, model = half_at(provider, "Three")
+    provider.refuse(200, WRITTEN + REST, content_type=EVENTS)
+    reply = taken_up(half, model, chat_id="trip").wait(10)
+    assert (reply.id, reply.status, reply.text) == ("ours", "complete", "Three days")
+    assert "".join(reply.deltas()) == "Three days"
+    assert len(provider.requests) == 1
+
+
+def test_what_it_writes_no_more_is_kept(provider: Provider) -> None:
+    half, model = half_at(provider, "Two d")
+    provider.refuse(204, "")
+    reply = taken_up(half, model, chat_id="trip").wait(10)
+    assert (reply.status, reply.text) == ("interrupted", "Two d")
+    assert isinstance(reply.error, NothingMore)
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("wire", ["", WRITTEN.replace("Three", "Four") + REST])
+def test_several_steps_that_are_not_written_on_are_kept_and_not_mixed_with_another_answer(
+    provider: Provider, wire: str
+) -> None:
+    half, model = half_at(provider, "Let me see.", "Three")
+    provider.refuse(200 if wire else 204, wire, **({"content_type": EVENTS} if wire else {}))
+    reply = taken_up(half, model, chat_id="trip").wait(10)
+    assert (reply.status, reply.text) == ("interrupted", "Let me see.Three")
+    assert not model.can_resume(reply.message, "trip")
+    assert len(provider.requests) == 1
 
 
 def test_a_backend_that_leaves_out_its_last_mark_has_ended_all_the_same(

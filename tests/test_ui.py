@@ -28,6 +28,7 @@ from tests.servers import Provider
 
 URL = "https://host.example/api/chat"
 MODEL = get_model(f"ui+{URL}")
+HALF = Message(id="half", role="assistant", status="interrupted")
 HI = Message(id="u1", role="user", parts=(TextPart("Hi"),))
 ANSWER = Message(
     id="a1",
@@ -160,15 +161,21 @@ def test_the_key_and_the_headers_are_sent_and_shown_nowhere() -> None:
 def test_a_running_answer_is_asked_for_by_the_id_of_its_chat(
     address: str, chat_id: str, url: str
 ) -> None:
-    asked = get_model(f"ui+{address}", api_key="sk-secret").resume_request(chat_id)
+    asked = get_model(f"ui+{address}", api_key="sk-secret").resume_request(HALF, chat_id)
     assert asked is not None
     assert (asked.method, asked.url, asked.body) == ("GET", url, {})
     assert asked.headers == {"accept": "text/event-stream", "authorization": "Bearer sk-secret"}
 
 
 def test_nothing_can_be_asked_for_again_without_a_chat_or_of_another_provider() -> None:
-    assert [MODEL.resume_request(id) for id in ("", ".", "..")] == [None, None, None]
-    assert get_model("groq/m", api_key="k").resume_request("trip") is None
+    assert [MODEL.resume_request(HALF, id) for id in ("", ".", "..")] == [None, None, None]
+    assert get_model("groq/m", api_key="k").resume_request(HALF, "trip") is None
+
+
+def test_an_answer_that_the_backend_has_no_more_of_is_not_asked_for_again() -> None:
+    assert MODEL.can_resume(HALF, "trip")
+    assert not MODEL.can_resume(HALF.replace(metadata={"background": None}), "trip")
+    assert [MODEL.poll_request(HALF), MODEL.cancel_request(HALF)] == [None, None]
 
 
 def test_the_address_is_the_name_of_the_model() -> None:
@@ -193,7 +200,7 @@ def test_an_address_with_a_key_in_it_is_refused_as_it_would_be_stored(name: str)
 
 
 def test_it_takes_no_options_but_its_own_and_nobody_else_takes_that() -> None:
-    with pytest.raises(UnknownOption, match=r"It takes extra, history\."):
+    with pytest.raises(UnknownOption, match=r"It takes extra, history, stoppable\."):
         MODEL.check_options({"temperature": 1})
     with pytest.raises(UnknownOption, match="history"):
         get_model("groq/m").check_options({"history": "last"})
@@ -236,7 +243,7 @@ async def body_of(model: Model, asked: WireRequest) -> bytes:
 def test_a_request_without_a_body_is_sent_without_one(provider: Provider) -> None:
     model = get_model(f"ui+{provider.address}/api/chat")
     provider.refuse(204, "")
-    asked = model.resume_request("trip")
+    asked = model.resume_request(HALF, "trip")
     assert asked is not None
     assert get_engine().run(body_of(model, asked)) == b""
     [seen] = provider.requests

@@ -248,7 +248,8 @@ def test_a_running_answer_is_replayed_from_its_start_and_one_that_ended_is_not(
     model = get_model(api(backend))
     running = Chat("running?", model=model).send("wait")
     next(chunk for chunk in running if isinstance(chunk, c.TextDelta))
-    asked, none = model.resume_request("running?"), model.resume_request("nobody's")
+    asked = model.resume_request(running.message, "running?")
+    none = model.resume_request(running.message, "nobody's")
     assert asked is not None
     assert none is not None
     decoder = model.decoder()

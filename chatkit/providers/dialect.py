@@ -81,6 +81,16 @@ class Decoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FarSide:
+    """Where an answer is that the far side goes on writing when nobody reads it: paths in which
+    `{id}` stands for the answer's own id there, and `{chat}` for that of its chat."""
+
+    stream: str  # from its first event on, and then live
+    poll: str = ""  # as it stands, in one object
+    cancel: str = ""  # what ends it there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """A wire format: its address and its two translations, which are imported when first used."""
 
@@ -90,8 +100,7 @@ class Dialect:
     headers: Mapping[str, str] = field(default_factory=dict)
     lacks: frozenset[str] = frozenset()  # options of `options` that it has no word for
     frames_steps: bool = False  # the stream itself says where each step begins and ends
-    # chat id -> the path of an answer that is still being written, where the far side keeps one
-    resume: Callable[[str], str | None] | None = None
+    far_side: FarSide | None = None  # where an answer outlives its connection
 
     def body(self, model: str, prompt: Prompt) -> JSON:
         """The JSON that asks a model. Raises ConfigError or MessageError."""

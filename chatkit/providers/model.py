@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from chatkit.errors import AuthError, ConfigError, MissingKey, NotFound, ProviderError, TooLarge
 from chatkit.messages import Message, as_messages
 from chatkit.providers import options as known_options
-from chatkit.providers.dialect import JSON, Decoder, Prompt, ToolSpec, WireRequest
+from chatkit.providers.dialect import JSON, Decoder, FarSide, Prompt, ToolSpec, WireRequest
 from chatkit.providers.forced import ANSWER, AnswerDecoder, AnswerTool, answer_name
 from chatkit.providers.refusals import refusal
 from chatkit.providers.table import Endpoint
@@ -114,17 +114,52 @@ class Model:
             body=dialect.body(self.name, prompt),
         )
 
-    def resume_request(self, chat_id: str) -> WireRequest | None:
-        """What asks for the answer that the far side is writing in a chat; it has none where it
-        says 204. None for a model that keeps no chats."""
-        resume = self.endpoint.dialect.resume
-        path = resume(chat_id) if resume is not None else None
-        if path is None:
+    def standalone(self) -> Model:
+        """The same model, taking nothing more from the environment: what it would, such as its
+        key, is in its headers. Raises MissingKey."""
+        return replace(self, headers=self._headers(), api_key=None)
+
+    # -- an answer that the far side goes on writing --
+
+    def can_resume(self, message: Message, chat_id: str = "") -> bool:
+        """Whether the far side may have more of an answer that broke off here."""
+        return self.resume_request(message, chat_id) is not None
+
+    def resume_request(self, message: Message, chat_id: str = "") -> WireRequest | None:
+        """What asks for the stream of an answer again, from its beginning; a backend says 204
+        where it writes none. None where nothing of it can be there."""
+        return self._far_request("GET", self._far_side.stream, message, chat_id)
+
+    def poll_request(self, message: Message) -> WireRequest | None:
+        """What asks how an answer stands, as one object; None where that cannot be asked."""
+        return self._far_request("GET", self._far_side.poll, message)
+
+    def cancel_request(self, message: Message, chat_id: str = "") -> WireRequest | None:
+        """What stops an answer at the far side; None where closing the connection does. A backend
+        is asked only where the chat is named, since not each has an address for it."""
+        return self._far_request("POST", self._far_side.cancel, message, chat_id)
+
+    @property
+    def _far_side(self) -> FarSide:
+        return self.endpoint.dialect.far_side or FarSide(stream="")
+
+    def _far_request(
+        self, method: str, path: str, message: Message, chat_id: str = ""
+    ) -> WireRequest | None:
+        known = {"{id}": self._far_id(message), "{chat}": chat_id}
+        holder = next((holder for holder in known if holder in path), "")
+        id = known.get(holder)
+        if not id or id in (".", "..") or message.metadata.get("background", {}) is None:
             return None
         headers = {name: told for name, told in self._headers().items() if name != "content-type"}
-        return WireRequest(
-            method="GET", url=_with_path(self.base_url, path), headers=headers, body={}
-        )
+        url = _with_path(self.base_url, path.replace(holder, quote(id, safe="")))
+        return WireRequest(method=method, url=url, headers=headers, body={})
+
+    def _far_id(self, message: Message) -> str:
+        """What an answer is known by there, if this model was asked for it in the background."""
+        told = message.metadata.get("background")
+        id = told.get("id") if isinstance(told, dict) else None
+        return id if isinstance(id, str) and message.metadata.get("model") == self.id else ""
 
     def decoder(self, *, wants_schema: bool = False, tools: Sequence[ToolSpec] = ()) -> Decoder:
         """What reads one stream of this model; `wants_schema`: of a request with a schema, and

@@ -10,7 +10,7 @@ from typing import Any
 from chatkit.errors import ConfigError, UnknownOption
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_OWN = {"history": "ui"}  # options that one provider alone takes
+_OWN = {"history": "ui", "stoppable": "ui"}  # options that one provider alone takes
 
 
 def check(provider: str, options: Mapping[str, Any], lacks: Set[str] = frozenset()) -> None:
@@ -69,6 +69,10 @@ def _is_effort(value: Any) -> bool:
     return value in EFFORTS
 
 
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 def _is_history(value: Any) -> bool:
     return value in ("all", "last")
 
@@ -91,6 +95,8 @@ _TAKEN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "presence_penalty": (_is_number, "a number"),
     "frequency_penalty": (_is_number, "a number"),
     "reasoning": (_is_effort, f"one of {', '.join(EFFORTS)}"),
+    "background": (_is_bool, "True or False, whether the far side goes on without us"),
     "history": (_is_history, '"all" or "last", what is sent of the conversation'),
+    "stoppable": (_is_bool, "True or False, whether a backend ends an answer at /{id}/stop"),
     "extra": (_is_json_object, "a dict of what this provider alone knows, as JSON"),
 }

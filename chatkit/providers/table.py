@@ -139,7 +139,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     ),
     "xai": replace(  # it calls its Chat Completions deprecated
         _XAI_ENDPOINT,
-        dialect=RESPONSES,
+        dialect=replace(RESPONSES, lacks=RESPONSES.lacks | {"background"}),
         quirks=ResponsesQuirks(),
         at_home=ResponsesQuirks(
             fields={"store": False},

@@ -9,5 +9,5 @@ ANTHROPIC = Dialect(
     outgoing="chatkit.providers.anthropic.request:body",
     incoming="chatkit.providers.anthropic.stream:AnthropicDecoder",
     headers={"anthropic-version": "2023-06-01"},  # the last one that takes sampling options
-    lacks=frozenset(("seed", "presence_penalty", "frequency_penalty")),
+    lacks=frozenset(("seed", "presence_penalty", "frequency_penalty", "background")),
 )

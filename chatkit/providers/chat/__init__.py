@@ -9,4 +9,5 @@ CHAT = Dialect(
     path="/chat/completions",
     outgoing="chatkit.providers.chat.request:body",
     incoming="chatkit.providers.chat.stream:ChatDecoder",
+    lacks=frozenset(("background",)),
 )

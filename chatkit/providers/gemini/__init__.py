@@ -8,4 +8,5 @@ GEMINI = Dialect(
     path="/v1beta/models/{model}:streamGenerateContent?alt=sse",
     outgoing="chatkit.providers.gemini.request:body",
     incoming="chatkit.providers.gemini.stream:GeminiDecoder",
+    lacks=frozenset(("background",)),
 )

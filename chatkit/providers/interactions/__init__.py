@@ -1,6 +1,6 @@
 """Gemini Interactions: the newer of Google's two dialects."""
 
-from chatkit.providers.dialect import Dialect
+from chatkit.providers.dialect import Dialect, FarSide
 
 __all__ = ["INTERACTIONS"]
 
@@ -10,4 +10,9 @@ INTERACTIONS = Dialect(
     incoming="chatkit.providers.interactions.stream:InteractionsDecoder",
     headers={"api-revision": "2026-05-20"},
     lacks=frozenset(("presence_penalty", "frequency_penalty")),
+    far_side=FarSide(
+        stream="/v1beta/interactions/{id}?stream=true",
+        poll="/v1beta/interactions/{id}",
+        cancel="/v1beta/interactions/{id}/cancel",
+    ),
 )

@@ -1,7 +1,7 @@
 """Gemini Interactions, outgoing: messages and options -> the JSON of a request.
 
-The whole conversation goes along each time and nothing is stored, so that a chat may go on with
-any other provider, and what is sent is what is shown.
+The whole conversation goes along each time and nothing is stored but what is asked for in the
+background, so that a chat may go on with any other provider, and what is sent is what is shown.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ def body(model: str, prompt: Prompt) -> JSON:
     """The request for an answer of `model`. Raises MessageError."""
     steps = [step for each in prompt.messages for step in _steps(each, prompt.provider)]
     asked: JSON = {"model": model, "input": steps, "stream": True, "store": False}
+    if prompt.options.get("background"):  # what goes on without us is kept there
+        asked |= {"background": True, "store": True}
     if system := system_text(prompt.messages):
         asked["system_instruction"] = system
     if prompt.tools:

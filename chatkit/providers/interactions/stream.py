@@ -22,6 +22,7 @@ _MEDIA = {  # kinds of content, and what they are where their type is not told
     "video": "video/mp4",
     "document": "application/pdf",
 }
+_RUNNING = ("queued", "in_progress")
 
 
 class _Step:
@@ -75,12 +76,14 @@ class InteractionsDecoder(GoogleDecoder):
                 self._complete()
 
     def _is_answer(self, told: c.JSON) -> bool:
-        return isinstance(told.get("steps"), list)
+        return isinstance(told.get("steps"), list) or told.get("status") in _RUNNING
 
     def _take_whole(self, answer: c.JSON) -> None:
         self._usage = fields.usage(answer)
         self._know(answer)
-        for index, step in enumerate(objects(answer["steps"])):
+        if self._reason in _RUNNING:
+            return  # it was asked for before its end, and may have any part of its steps
+        for index, step in enumerate(objects(answer.get("steps"))):
             self._start(index, step)
             self._stop(index)
         self._complete()

@@ -32,6 +32,8 @@ def body(model: str, prompt: Prompt) -> JSON:
     for option, value in prompt.options.items():
         if option == "reasoning":
             asked["reasoning"] = _reasoning(value, quirks)
+        elif option == "background":
+            asked |= {"background": True, "store": True} if value else {}
         elif option != "extra":
             asked[_NAMES.get(option, option)] = value
     if prompt.tools:

@@ -93,7 +93,14 @@ class ResponsesDecoder(EventStream):
         return isinstance(told.get("output"), list)
 
     def _take_whole(self, answer: c.JSON) -> None:
-        self._complete(text(answer.get("status")), answer)
+        """An answer that is asked for may be any: one that is still written has no end yet."""
+        match text(answer.get("status")):
+            case "queued" | "in_progress":
+                self._describe(answer.get("model"), answer.get("id"))
+            case "failed":
+                self._take_response("failed", answer)
+            case status:
+                self._complete(status, answer)
 
     # -- the answer as a whole --
 

@@ -4,16 +4,9 @@ Such a backend is a whole application: it has a model, a system prompt and tools
 the options that steer a model mean nothing to it.
 """
 
-from urllib.parse import quote
-
-from chatkit.providers.dialect import Dialect
+from chatkit.providers.dialect import Dialect, FarSide
 
 __all__ = ["UI"]
-
-
-def _resume(chat_id: str) -> str | None:
-    """Where a chat's running answer is; None for an id that an address cannot hold."""
-    return None if chat_id in ("", ".", "..") else f"/{quote(chat_id, safe='')}/stream"
 
 
 UI = Dialect(
@@ -31,8 +24,9 @@ UI = Dialect(
             "presence_penalty",
             "frequency_penalty",
             "reasoning",
+            "background",
         )
     ),
     frames_steps=True,
-    resume=_resume,
+    far_side=FarSide(stream="/{chat}/stream", cancel="/{chat}/stop"),
 )

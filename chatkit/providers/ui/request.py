@@ -13,7 +13,15 @@ from chatkit.messages import Message
 from chatkit.providers.dialect import JSON, Prompt
 
 # what chatkit notes of an answer, which is no business of the backend's
-_NOTED = ("responseId", "finishReason", "rawFinishReason", "seconds", "error")
+_NOTED = (
+    "responseId",
+    "finishReason",
+    "rawFinishReason",
+    "seconds",
+    "error",
+    "background",
+    "usageEstimated",
+)
 
 
 def body(model: str, prompt: Prompt) -> JSON:
@@ -50,7 +58,8 @@ def _is_sent(message: Message) -> bool:
 def _message(message: Message, model_id: str) -> JSON:
     """The message as the backend knows it: by its own id, with its own metadata."""
     told = message.metadata
-    metadata = {name: told[name] for name in told if name not in _NOTED}
+    noted = (*_NOTED, "usage") if told.get("usageEstimated") else _NOTED
+    metadata = {name: told[name] for name in told if name not in noted}
     if metadata.get("model") == model_id:
         del metadata["model"]
     response_id = told.get("responseId") if message.role == "assistant" else None
