@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,6 @@ from urllib.request import urlopen
 
 HOME = Path(__file__).parent
 _NODE = HOME / "node_modules" / ".bin" / "node"  # the SDK needs a newer one than most machines have
-_SDK = HOME / "node_modules" / "ai" / "package.json"
 
 
 def missing() -> list[str]:
@@ -34,7 +34,7 @@ class AiSdk:
 
     def __init__(self) -> None:
         self._node = subprocess.Popen(
-            [_NODE, "ask.mjs"], cwd=HOME, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [_NODE, "ask.mjs"], cwd=HOME, text=True, stdin=PIPE, stdout=PIPE
         )
 
     def close(self) -> None:
@@ -71,19 +71,31 @@ class AiSdk:
         return json.loads(answer)
 
 
-class Backend:
-    """A running backend that is made with it."""
+class _Server:
+    """A running backend, on an address of its own."""
 
-    def __init__(self) -> None:
-        self._node = subprocess.Popen(
-            [_NODE, "backend.mjs"], cwd=HOME, text=True, stdin=subprocess.PIPE, stdout=PIPE
+    def __init__(self, script: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [_NODE, script],
+            cwd=HOME,
+            env={**os.environ, **environment},
+            text=True,
+            stdin=PIPE,
+            stdout=PIPE,
         )
-        assert self._node.stdout is not None
-        self.address = self._node.stdout.readline().strip()
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().strip()
 
     def close(self) -> None:
         """Let it end."""
-        self._node.communicate()
+        self.process.communicate()
+
+
+class Backend(_Server):
+    """A backend that keeps to its reader."""
+
+    def __init__(self) -> None:
+        super().__init__("backend.mjs")
 
     def seen(self) -> Any:
         """`{"asked": [{"headers", "body"}], "left": how many clients left before the end}`."""
@@ -91,6 +103,32 @@ class Backend:
             return json.load(response)
 
 
+class Resumable(_Server):
+    """A backend whose answers outlive their readers; its model waits for the test."""
+
+    def __init__(self, redis_url: str) -> None:
+        super().__init__("resumable.mjs", REDIS_URL=redis_url)
+
+    def release(self, chat_id: str, count: int = 1) -> None:
+        """Let `count` more words of the chat's answers be written; an ending counts as one."""
+        self._tell("release", {"id": chat_id, "count": count})
+
+    def seen(self, chat_id: str) -> Any:
+        """What it saw of a chat, by the names in the class `Told` of its script, and `chat`, as
+        its database has it: `{"messages", "activeStreamId"}`."""
+        return json.loads(self._tell("seen", {"id": chat_id}))
+
+    def _tell(self, what: str, value: Any) -> bytes:
+        with urlopen(f"{self.address}/{what}", json.dumps(value).encode()) as response:
+            answer: bytes = response.read()
+        return answer
+
+
 def _installed() -> bool:
-    wanted = json.loads((HOME / "package.json").read_text())["dependencies"]["ai"]
-    return _NODE.exists() and _SDK.exists() and json.loads(_SDK.read_text())["version"] == wanted
+    wanted = json.loads((HOME / "package.json").read_text())["dependencies"]
+    return _NODE.exists() and all(_version(name) == wanted[name] for name in wanted)
+
+
+def _version(name: str) -> str | None:
+    package = HOME / "node_modules" / name / "package.json"
+    return json.loads(package.read_text())["version"] if package.exists() else None
