@@ -73,6 +73,10 @@ def check_wait(feed: Feed) -> None:
         raise ConfigError(ITSELF)
 
 
+class NotOurs(Exception):
+    """The call is run by another process, or is over."""
+
+
 class Calls:
     """Runs what a model asks for. On the engine's loop."""
 
@@ -89,7 +93,7 @@ class Calls:
         self._feed = feed
         self._publish = publish
         self._flush = flush  # returns once what was published is in the store
-        self._can_ask = can_ask  # whether somebody is there to be asked
+        self.can_ask = can_ask  # whether somebody is there to be asked
         self._questions: dict[str, asyncio.Future[bool]] = {}  # by approval id
 
     async def run(self, parts: Iterable[ToolPart]) -> None:
@@ -97,6 +101,9 @@ class Calls:
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(self._run(part))
+
+    def hear(self, word: JSON) -> None:
+        """Another process says something of a call: that is for those that are lent out."""
 
     def decide(self, approval_id: str, approved: bool, reason: str | None) -> None:
         """The user says yes or no to a call."""
@@ -109,16 +116,17 @@ class Calls:
         tool = self._tools.get(part.tool_name)
         if tool is None:
             return self._fail(part, self._unknown(part.tool_name))
-        if _began(part) and not tool.repeatable:
+        if began(part) and not tool.repeatable:
             return self._fail(part, CRASHED)
         _enter(self._feed)
         try:
             arguments = await _in_thread(partial(tool.arguments, part.input), tool.name)
             if not await self._is_allowed(part, tool, arguments):
                 return self._publish([c.ToolOutputDenied(part.tool_call_id)])
-            self._publish([_call(part, BEGAN)])
-            await self._flush()
+            await self._begin(part)
             output = await _output(tool, arguments)
+        except NotOurs as why:
+            logger.debug("call %s: %s", part.tool_call_id, why)
         except SchemaMismatch as mismatch:
             self._fail(part, f"The arguments do not fit: {mismatch}")
         except asyncio.CancelledError:
@@ -141,12 +149,21 @@ class Calls:
         if not needed:
             return True
         approval_id = (part.approval or {}).get("id") or f"approval_{secrets.token_hex(8)}"
+        self._publish([c.ToolApprovalRequest(approval_id, part.tool_call_id)])
+        return await self._decision(part, approval_id)
+
+    async def _decision(self, part: ToolPart, approval_id: str) -> bool:
+        """What is said to the question whether this call may be run."""
         question: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._questions[approval_id] = question
-        self._publish([c.ToolApprovalRequest(approval_id, part.tool_call_id)])
-        if not self._can_ask:
+        if not self.can_ask:
             self.decide(approval_id, False, REFUSED)
         return await question
+
+    async def _begin(self, part: ToolPart) -> None:
+        """Return once it is known that the function begins here. Raises NotOurs if it must not."""
+        self._publish([marked(part, BEGAN)])
+        await self._flush()
 
     def _fail(self, part: ToolPart, words: str) -> None:
         self._publish([c.ToolOutputError(part.tool_call_id, words)])
@@ -156,12 +173,18 @@ class Calls:
         return f"There is no tool {name!r} here. The tools are: {known}."
 
 
-def _began(part: ToolPart) -> bool:
+def mark_of(part: ToolPart) -> JSON:
+    """What chatkit has noted about a call."""
     told = (part.tool_metadata or {}).get("chatkit")
-    return isinstance(told, dict) and told.get("began") is True
+    return told if isinstance(told, dict) else {}
 
 
-def _call(part: ToolPart, tool_metadata: JSON) -> c.Chunk:
+def began(part: ToolPart) -> bool:
+    """Whether its function was started somewhere."""
+    return mark_of(part).get("began") is True
+
+
+def marked(part: ToolPart, tool_metadata: JSON) -> c.Chunk:
     """The call once more, with something new known of it."""
     return c.ToolInputAvailable(
         part.tool_call_id, part.tool_name, part.input, tool_metadata=tool_metadata

@@ -35,6 +35,10 @@ class Chat:
     functions, or what `tool` makes of them, that the model may call, in at most `max_steps`
     requests an answer. `options` go to the model with each request.
 
+    `detached` answers are written by a process of their own, which goes on when this one is
+    restarted, shut down or killed: the same send in the next one follows them. It waits for a
+    kernel to run what `tools` the model calls.
+
     Raises BadChatId, UnknownModel, UnknownOption, and StoreError where the store cannot be read.
     """
 
@@ -47,16 +51,18 @@ class Chat:
         tools: Iterable[Callable[..., Any]] = (),
         max_steps: int = MAX_STEPS,
         store: str | os.PathLike[str] | Store | None = None,
+        detached: bool = False,
         **options: Any,
     ) -> None:
         self.id = _checked_id(id)
         self.store = open_store(store)
         self._conversation = conversation(self.store, id)
-        header = self._conversation.header
+        header = self._conversation.record.header
         self.model = get_model(model) if model else _stored_model(header)
         self.system = system if system is not None else header.get("system")
         self.tools = as_tools(tools)
         self.max_steps = checked_steps(max_steps)
+        self.detached = detached
         self.options = options
         self.model.check_options(options)  # stored answers are shown without a key
         self._session = Session()
@@ -92,10 +98,12 @@ class Chat:
         check_choice(settings.options.get("tool_choice"), settings.tools)
         message = user_message(content, files)
         print_ = fingerprint(message, settings)
-        with self._conversation.changing():
+        self._conversation.refresh()
+        with self._conversation.record.changing():
             self._conversation.settings = self._settings({})
             anchor = self._conversation.anchor(host.current().position())
-            place = self._session.place(self._tree, anchor, print_)
+            theirs = self._conversation.record.theirs
+            place = self._session.place(self._tree, anchor, print_, theirs=theirs)
             if place.turn is None:
                 settings.model.check(settings.options)
             turn = place.turn or self._new_turn(message, place.parent, anchor, print_)
@@ -128,7 +136,7 @@ class Chat:
         settings = self._conversation.asked_of(answer) if answer else self._settings({})
         edited = user_message(content, files)
         print_ = fingerprint(edited, settings)
-        with self._conversation.changing():
+        with self._conversation.record.changing():
             same = [n for n in self._tree.siblings(node) if n.fingerprint == print_]
             turn = same[-1] if same else self._new_turn(edited, node.parent, node.anchor, print_)
             reply = self._answer(turn, settings, fresh=False)
@@ -139,8 +147,7 @@ class Chat:
 
     def stop(self) -> None:
         """Stop the answer being written and those queued behind it; what arrived is kept."""
-        for producer in list(self._conversation.producers.values()):
-            producer.feed.engine.call(producer.stop)
+        self._conversation.stop()
 
     def wait(self, timeout: float | None = None) -> Chat:
         """Block until nothing is being answered. Raises TimeoutError after `timeout` seconds."""
@@ -167,20 +174,20 @@ class Chat:
     @property
     def messages(self) -> list[Message]:
         """The active branch, first message first."""
-        with self._conversation.lock:
+        with self._conversation.record.lock:
             return [node.message for node in self._tree.active()]
 
     @property
     def usage(self) -> Usage:
         """Tokens of every answer of the chat, in all its branches."""
-        with self._conversation.lock:
+        with self._conversation.record.lock:
             nodes = list(self._tree.nodes.values())
         return sum((node.message.usage or Usage() for node in nodes), Usage())
 
     @property
     def cost(self) -> float | None:
         """US dollars of every answer whose cost is known, None if none is."""
-        with self._conversation.lock:
+        with self._conversation.record.lock:
             costs = [node.message.cost for node in self._tree.nodes.values()]
         told = [cost for cost in costs if cost is not None]
         return sum(told) if told else None
@@ -190,7 +197,7 @@ class Chat:
 
         Failed attempts with nothing in them are left out.
         """
-        with self._conversation.lock:
+        with self._conversation.record.lock:
             node = self._node(message)
             return [
                 other.message
@@ -200,7 +207,7 @@ class Chat:
 
     def switch(self, message: Message | str) -> None:
         """Make the branch through a message the active one, to its newest end."""
-        with self._conversation.changing():
+        with self._conversation.record.changing():
             self._conversation.switch(self._node(message))
 
     def fork(self, new_id: str) -> Chat:
@@ -216,16 +223,17 @@ class Chat:
             tools=self.tools.values(),
             max_steps=self.max_steps,
             store=self.store,
+            detached=self.detached,
             **self.options,
         )
-        copy._conversation.begin_with(self.id, self.messages)
+        copy._conversation.record.begin_with(self.id, self.messages)
         return copy
 
     def clear(self) -> None:
         """Begin again from nothing. What was said stays stored: `switch` to it undoes this."""
         self.stop()
-        with self._conversation.changing():
-            self._conversation.move(None)
+        with self._conversation.record.changing():
+            self._conversation.record.move(None)
 
     def delete(self) -> None:
         """Stop, and remove the chat from its store for good."""
@@ -263,6 +271,7 @@ class Chat:
             max_steps=self.max_steps,
             schema=None if schema is None else schema_of(schema),
             repair=repair,
+            detached=self.detached,
         )
 
     def _node(self, message: Message | str) -> Node:
@@ -278,6 +287,7 @@ class Chat:
         self, message: Message, parent: str | None, anchor: str | None, print_: str
     ) -> Node:
         node = Node(message, parent, anchor=anchor, fingerprint=print_)
+        node.goes_last = parent == self._tree.head
         self._tree.add(node)
         return node
 
@@ -286,21 +296,36 @@ class Chat:
         self._session.claimed.add(turn.id)
         if anchor is not None and turn.anchor != anchor:
             turn.anchor = anchor
-            self._conversation.save_row(turn)
+            self._conversation.record.save_row(turn)
 
     def _answer(self, turn: Node, settings: Settings, fresh: bool) -> Reply:
         """The answer to show for a turn: the one there is, or a new one where that is no use."""
         answer = self._tree.answer(turn)
-        if answer is not None and not fresh and _broke_off_at_calls(answer):
-            settings.model.check(settings.options)
-            self._conversation.switch(answer)
-            return self._conversation.go_on(answer.message, settings)
+        if answer is not None and not fresh:
+            self._conversation.asked_with(answer, settings)
+            if self._goes_on(answer, settings.model):
+                settings.model.check(settings.options)
+                self._conversation.switch(answer)
+                return self._conversation.go_on(answer.message, settings)
         if answer is None or fresh or _asks_again(answer):
             settings.model.check(settings.options)
             return self._conversation.ask(turn, settings)
         self._conversation.switch(answer)
-        self._conversation.asked_with(answer, settings)
         return self._conversation.reply(answer)
+
+    def _goes_on(self, answer: Node, model: Model) -> bool:
+        """Whether an answer that broke off goes on by itself: where asking again would make its
+        calls again, where its provider writes it on, and where nobody is there to press a button.
+        """
+        if answer.status not in ("interrupted", "error"):
+            return False
+        if is_at_calls(answer.message):
+            return True
+        if answer.status == "error" or (answer.message.is_empty and model.frames_steps):
+            return False
+        is_kept = model.can_resume(answer.message, self.id) and not model.frames_steps
+        is_alone = not host.current().attended
+        return is_kept or (is_alone and self._conversation.can_resume(answer.message))
 
 
 def _stored_model(header: Mapping[str, Any]) -> Model:
@@ -320,11 +345,6 @@ def _checked_id(id: str) -> str:
     if odd:
         raise BadChatId(f"{id!r} cannot name a chat: {odd[0]!r} is not allowed in it")
     return id
-
-
-def _broke_off_at_calls(answer: Node) -> bool:
-    """Whether going on from its tool calls is all that is left: asking again would call again."""
-    return answer.status in ("interrupted", "error") and is_at_calls(answer.message)
 
 
 def _asks_again(answer: Node) -> bool:

@@ -6,28 +6,31 @@ chat again finds the answer that is still streaming.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from chatkit import continuing, host
 from chatkit import engine as engines
-from chatkit import host
 from chatkit.calls import is_at_calls
-from chatkit.chunks import Finish, from_json
-from chatkit.errors import BadChatId, MessageError, StoreError, revive
+from chatkit.errors import MessageError, StoreError, revive
 from chatkit.feed import Feed
-from chatkit.follower import Follower
+from chatkit.follower import Follower, partial, take_over
+from chatkit.handover import Held, detached, producer_of
 from chatkit.host import Position
-from chatkit.journal import Journal
+from chatkit.jobs import Job
+from chatkit.journal import Record
 from chatkit.messages import ENDED, FilePart, Message, as_messages
 from chatkit.producer import Ask, Producer
 from chatkit.providers import Model
-from chatkit.reducer import reduce, settled
+from chatkit.record import ChatRecord
+from chatkit.reducer import settled
 from chatkit.replies import Reply, new_id
 from chatkit.schema import Schema
 from chatkit.steps import MAX_STEPS, Question
@@ -35,7 +38,7 @@ from chatkit.stores import Store
 from chatkit.tools import Tool
 from chatkit.tree import Node, Tree
 
-JSON = dict[str, Any]
+WATCH = 0.25  # seconds between looks for what other processes wrote
 
 
 class Settings(NamedTuple):
@@ -48,6 +51,7 @@ class Settings(NamedTuple):
     max_steps: int = MAX_STEPS
     schema: Schema | None = None
     repair: bool = False
+    detached: bool = False  # a process of its own writes the answer
 
 
 class Conversation:
@@ -56,73 +60,101 @@ class Conversation:
     def __init__(self, store: Store, id: str) -> None:
         self.store = store
         self.id = id
-        self.lock = threading.RLock()  # over the tree: cells and the engine both look at it
-        self.tree = Tree()
-        self.header: JSON = {}  # what the chat's header row holds beside what the store adds
-        self.settings: Settings | None = None  # the chat's own, for an answer that was restored
+        self.record = ChatRecord(store, id)
         self.producers: dict[str, Producer | Follower] = {}
+        self._settings: Settings | None = None
         self._execution = ""
         self._sends = 0  # how many the cell that runs now has made
         self._asked: dict[str, Settings] = {}
         self._feeds: dict[str, Feed] = {}
-        self._unwritten: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._changes = 0  # how deep in `changing` the thread is that holds the lock
+        self._catching_up = asyncio.Lock()
+        self._watched_by: engines.Engine | None = None
 
-    @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Hold the tree to change it. What that makes to be written is written once it is let
-        go: the engine, which writes, looks at the tree too."""
-        writes = []
-        with self.lock:
-            self._changes += 1
-            try:
-                yield
-            finally:
-                self._changes -= 1
-                if not self._changes:
-                    writes, self._unwritten = self._unwritten, []
-        for write in writes:
-            engines.get_engine().run(write())
+    @property
+    def tree(self) -> Tree:
+        return self.record.tree
 
-    def forget_threads(self) -> None:
-        """In a forked child: whoever held the lock stayed with the parent."""
-        self.lock, self._changes, self._unwritten = threading.RLock(), 0, []
+    @property
+    def settings(self) -> Settings:
+        """The chat's own, for an answer that was restored."""
+        assert self._settings is not None  # a Chat made this conversation
+        return self._settings
 
-    # -- opening --
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        model = settings.model
+        told = {"model": model.id, "baseUrl": model.stored_url, "system": settings.system}
+        self._settings = settings
+        self.record.header |= told
+
+    # -- what is stored --
 
     async def load(self) -> None:
         """Read the chat from its store; answers whose producer is gone become `interrupted`."""
-        stored = await self.store.load(self.id)
-        if stored is None:
-            return
-        own = ("title", "model", "baseUrl", "system", "forkedFrom")
-        self.header = {name: stored.header[name] for name in own if name in stored.header}
-        self.tree = Tree(map(Node.from_row, stored.rows), stored.header.get("head"))
-        for node in self.tree.nodes.values():
-            if node.status not in ENDED:
+        await self.record.load()
+        await self._attend(self.tree.nodes)
+
+    async def catch_up(self) -> None:
+        """Take in what other processes have written since."""
+        async with self._catching_up:  # who comes second finds all of it taken in
+            changed = await self.record.catch_up(self._is_written_here)
+            for id in changed:
+                feed = self._feeds.get(id)
+                if feed is not None and feed.ended:
+                    del self._feeds[id]
+            await self._attend(changed)
+
+    def refresh(self) -> None:
+        """`catch_up`, from a cell; what cannot be read now is taken in later."""
+        engine = engines.get_engine()
+        if not engine.is_here:
+            with suppress(StoreError):  # whoever writes next is told
+                engine.run(self.catch_up())
+
+    def _is_written_here(self, id: str) -> bool:
+        producer = self.producers.get(id)
+        return producer is not None and producer.is_at_work
+
+    async def _attend(self, ids: Iterable[str]) -> None:
+        """Follow what is being written elsewhere; end what nobody writes any more."""
+        for node in [self.tree.nodes[id] for id in ids]:
+            if node.status not in ENDED and not self._is_written_here(node.id):
                 await self._recover(node)
 
     async def _recover(self, node: Node) -> None:
         """An answer without an end: somebody else's, or nobody's any more."""
-        info = await self.store.status(self.id, node.id)
-        if info is not None and info.alive:
-            self._follow(node)
-            return
+        tail = await self.store.follow(self.id, node.id)
+        chunks = [chunk for segment in tail.segments for chunk in segment]
+        if tail.info is not None and tail.info.alive:
+            return self._follow(node)
+        if tail.row is not None and tail.info is not None and tail.info.state in ENDED:
+            node.adopt(tail.row)  # it ended while the chat was read
+            return None
         try:
-            taken = await self.store.recover(self.id, node.id)
-            lease, chunks = taken if taken is not None else (None, [])
+            ended = await take_over(self.store, self.id, node.id) if tail.info else None
         except StoreError:  # it cannot be written: what it holds can still be shown
-            lease, segments = None, await self.store.segments(self.id, node.id)
-            chunks = [chunk for segment in segments for chunk in segment]
-        node.message = partial(node.message, chunks)
-        if lease is not None:
-            await self.store.finalize(lease, node.row())
+            ended = partial(node.message, chunks)
+        if ended is None and tail.info is not None:
+            return await self._recover(node)  # somebody else has just taken it over
+        node.message = ended or settled(node.message, "interrupted")
 
     def _follow(self, node: Node) -> None:
         feed = Feed(node.message, engines.get_engine())
-        follower = Follower(feed, self.store, self.id, partial)
+        follower = Follower(feed, self.store, self.id)
         self._adopt(node, feed, follower)
         feed.engine.call(follower.start)
+
+    def forget_threads(self) -> None:
+        """In a forked child: whoever held a lock stayed with the parent."""
+        self._catching_up = asyncio.Lock()
+        self.record.forget_threads()
+
+    def watch(self) -> None:
+        """See to it that what other processes write appears here."""
+        engine = engines.get_engine()
+        if self._watched_by is not engine:  # a forked child has one of its own
+            self._watched_by = engine
+            engine.submit(_watch(weakref.ref(self)))
 
     # -- asking --
 
@@ -133,9 +165,7 @@ class Conversation:
         number, self._sends = self._sends, self._sends + 1
         return None if position.cell is None else f"{position.cell}#{number}"
 
-    def ask(
-        self, turn: Node, settings: Settings, *, replaces: str = "", resumes: bool = False
-    ) -> Reply:
+    def ask(self, turn: Node, settings: Settings, *, replaces: str = "") -> Reply:
         """Ask for an answer to `turn`: it becomes the end of the active branch."""
         message = Message(
             id=new_id(),
@@ -147,13 +177,14 @@ class Conversation:
         node = Node(message, turn.id)
         self.tree.add(node)
         self.tree.head = node.id
-        return self._produce(node, message, settings, replaces=replaces, resumes=resumes)
+        return self._produce(node, message, settings, replaces=replaces)
 
     def go_on(self, message: Message, settings: Settings) -> Reply:
-        """Go on with an answer that broke off at its tool calls, in its own message."""
+        """Go on with an answer that broke off, in its own message."""
         node = self.node(message)
         node.stored = False  # what is stored says that it has ended
-        return self._produce(node, message.replace(status="queued"), settings, is_continuation=True)
+        begun = continuing.reopened(message).replace(status="queued")
+        return self._produce(node, begun, settings, is_continuation=True)
 
     def _produce(
         self,
@@ -162,32 +193,49 @@ class Conversation:
         settings: Settings,
         *,
         replaces: str = "",
-        resumes: bool = False,
         is_continuation: bool = False,
     ) -> Reply:
         engine = engines.get_engine()
         feed = Feed(message, engine)
 
-        async def save_turn() -> None:
-            await self._save(node)
+        async def catch_up() -> None:
+            await self.catch_up()
+            theirs = [each for each in self.live() if each.message().id in self.record.theirs]
+            feed.after = [*feed.after, *(each for each in theirs if each not in feed.after)]
 
-        journal = Journal(
-            self.store, self.id, feed, save_turn=save_turn, row=node.row, engine=engine
-        )
+        record = self.record.answer(node, catch_up)
         ask = Ask(
-            self._question(settings, replaces, resumes),
+            self._question(settings, replaces, resumes=is_continuation),
             lambda: self._prompt(node.parent, settings.system),
             is_continuation=is_continuation,
+            otherwise=lambda: self.regenerate(message).feed,
         )
-        producer = Producer(feed, ask, engine, journal)
         feed.after = self.live()  # one may be stopped: the others come first all the same
+        producer = self._writer(node, feed, ask, record, settings)
         self._adopt(node, feed, producer)
-        engine.call(feed.drain)
+        if isinstance(producer, Producer):
+            engine.call(feed.drain)
         engine.call(producer.start)
         self._asked[node.id] = settings
+        self._borrow(node, settings)
         return self.reply(node)
 
-    def _question(self, settings: Settings, replaces: str, resumes: bool) -> Question:
+    def _writer(
+        self, node: Node, feed: Feed, ask: Ask, record: Record, settings: Settings
+    ) -> Producer | Follower:
+        if not settings.detached:
+            return producer_of(feed, ask, record, self.store, feed.engine)
+        return detached(
+            feed,
+            ask,
+            record,
+            self.store,
+            system=settings.system,
+            engine=feed.engine,
+            adopt=lambda producer: self._adopt(node, feed, producer),
+        )
+
+    def _question(self, settings: Settings, replaces: str, *, resumes: bool) -> Question:
         return Question(
             settings.model,
             settings.options,
@@ -201,13 +249,35 @@ class Conversation:
             can_ask=host.current().asks,
         )
 
+    async def take_on(self, job: Job) -> Producer:
+        """Who writes an answer here that another process has begun, once it is started. Raises
+        StoreError, MessageError."""
+        await self.catch_up()
+        engine, node = engines.get_engine(), self.node(job.row_id)
+        feed = self._feeds.get(node.id)  # followed so far, as others' answers are
+        if feed is None or feed.ended:
+            feed = Feed(node.message, engine)
+        feed.after = [each for each in self.live() if each.message().id in job.after]
+        ask = Ask(
+            job.question,
+            lambda: self._prompt(node.parent, job.system),
+            is_continuation=job.is_continuation,
+        )
+        record = Held(self.record.answer(node, self.catch_up), job.lease, self.store)
+        producer = producer_of(feed, ask, record, self.store, engine)
+        self._adopt(node, feed, producer)
+        feed.drain()
+        return producer
+
     def _adopt(self, node: Node, feed: Feed, producer: Producer | Follower) -> None:
+        if isinstance(follower := self.producers.get(node.id), Follower):
+            follower.leave()
         node.live = feed.message
         self._feeds[node.id] = feed
         self.producers[node.id] = producer
 
     def _prompt(self, turn: str | None, system: str | None) -> list[Message]:
-        with self.lock:
+        with self.record.lock:
             path = self.tree.path(turn)
             # what was refused would be refused again with everything that is said after it
             refused = {asked.id for asked, answer in pairwise(path) if _is_refused(asked, answer)}
@@ -217,66 +287,17 @@ class Conversation:
             return messages
         return [*as_messages([{"role": "system", "content": system}]), *messages]
 
-    async def _save(self, node: Node) -> None:
-        """Store everything that leads to `node` and is not stored yet, in one transaction."""
-        with self.lock:
-            fresh = [each for each in self.tree.path(node.id) if not each.stored]
-            rows = [each.row() for each in fresh]
-            header = self._header()
-        await self.store.append(self.id, rows, header=header)
-        for each in fresh:
-            each.stored = True
-
-    def _header(self) -> JSON:
-        if self.settings is not None:
-            model = self.settings.model
-            self.header |= {"model": model.id, "system": self.settings.system}
-            self.header["baseUrl"] = model.stored_url
-        if "title" not in self.header:
-            first = next((node for node in self.tree.active() if node.role == "user"), None)
-            self.header["title"] = first.message.text.strip()[:80] if first else ""
-        return {**self.header, "head": self.tree.head}
-
-    def save_row(self, node: Node) -> None:
-        """Store what changed about a message that is stored already. While `changing`."""
-        if node.stored:
-            self._unwritten.append(lambda: self.store.update(self.id, node.row()))
-
-    def begin_with(self, origin: str, messages: Sequence[Message]) -> None:
-        """A fork begins as a copy of another chat's branch. Raises BadChatId if it is no fork."""
-        if self.header.get("forkedFrom") == origin:
-            return
-        if self.tree.nodes:
-            raise BadChatId(f"there is a chat {self.id!r} already: fork to another id")
-        self.header["forkedFrom"] = origin
-        with self.lock:
-            for message in messages:
-                ended = message if message.status in ENDED else settled(message, "interrupted")
-                node = Node(ended, self.tree.head)
-                self.tree.add(node)
-                self.tree.head = node.id
-        if self.tree.head is not None:
-            engines.get_engine().run(self._save(self.tree.nodes[self.tree.head]))
-
     def delete(self) -> None:
         """Remove everything, here and in the store."""
-        engines.get_engine().run(self.store.delete(self.id))
-        with self.lock:
-            self.tree, self.header = Tree(), {}
-            self.producers.clear()
-            self._feeds.clear()
-            self._asked.clear()
+        self.record.delete()
+        self.producers.clear()
+        self._feeds.clear()
+        self._asked.clear()
 
     def switch(self, node: Node) -> None:
         """Make the branch through `node` the active one. While `changing`."""
         if not self.tree.is_active(node):
-            self.move(self.tree.leaf(node).id)
-
-    def move(self, head: str | None) -> None:
-        """The active branch ends at `head`. While `changing`."""
-        self.tree.head = head
-        if self.tree.nodes:
-            self._unwritten.append(lambda: self.store.describe(self.id, {"head": head}))
+            self.record.move(self.tree.leaf(node).id)
 
     # -- answers --
 
@@ -296,30 +317,46 @@ class Conversation:
     def asked_with(self, node: Node, settings: Settings) -> None:
         """An answer that was restored is what these settings ask for."""
         self._asked.setdefault(node.id, settings)
+        self._borrow(node, settings)
 
-    def regenerate(self, message: Message, *, resumes: bool = False) -> Reply:
+    def _borrow(self, node: Node, settings: Settings) -> None:
+        """What a worker's answer calls is run here, where the functions are."""
+        follower, can_ask = self.producers.get(node.id), host.current().asks
+        if isinstance(follower, Follower):
+            borrow = follower.borrow
+            follower.feed.engine.call(lambda: borrow(settings.tools, can_ask=can_ask))
+
+    def regenerate(self, message: Message) -> Reply:
         """Another answer beside `message`, asked as that one was."""
-        with self.changing():
+        with self.record.changing():
             node = self.node(message)
             turn = self.node(node.parent) if node.role == "assistant" else node
             replaces = node.message.metadata.get("responseId") or node.id
-            return self.ask(turn, self.asked_of(node), replaces=replaces, resumes=resumes)
+            return self.ask(turn, self.asked_of(node), replaces=replaces)
+
+    def can_resume(self, message: Message) -> bool:
+        """Whether there is a way to go on with an answer where it broke off."""
+        settings = self.asked_of(self.node(message))
+        return (
+            is_at_calls(message)
+            or settings.model.can_resume(message, self.id)
+            or continuing.can_continue(message, settings.model, has_schema=bool(settings.schema))
+        )
 
     def resume(self, message: Message) -> Reply:
         """Go on with an answer that broke off: where it was, else beside it."""
-        with self.changing():
+        with self.record.changing():
             node = self.node(message)
-            if node.id in self._feeds and not self._feeds[node.id].ended:
+            is_live = node.id in self._feeds and not self._feeds[node.id].ended
+            if is_live or node.status == "complete":
                 return self.reply(node)  # somebody has gone on with it already
-            if is_at_calls(message):
-                return self.go_on(message, self.asked_of(node))
-            return self.regenerate(message, resumes=True)
+            if self.can_resume(node.message):
+                return self.go_on(node.message, self.asked_of(node))
+            return self.regenerate(node.message)
 
     def asked_of(self, node: Node) -> Settings:
         """How an answer was asked for, or would be now."""
-        settings = self._asked.get(node.id) or self.settings
-        assert settings is not None  # a Chat made this conversation
-        return settings
+        return self._asked.get(node.id) or self.settings
 
     def node(self, message: Message | str | None) -> Node:
         """The node of a message or its id. Raises MessageError if it is not in this chat."""
@@ -333,6 +370,18 @@ class Conversation:
         feeds = [self._feeds[id] for id in list(self.producers) if id in self._feeds]
         return [feed for feed in feeds if not feed.ended]
 
+    def stop(self) -> None:
+        """Stop whatever is being answered, wherever it is written."""
+        here = self._stop(self.live())
+        self.refresh()
+        self._stop(feed for feed in self.live() if feed not in here)
+
+    def _stop(self, feeds: Iterable[Feed]) -> list[Feed]:
+        stopped = list(feeds)
+        for feed in stopped:
+            feed.engine.call(self.producers[feed.message().id].stop)
+        return stopped
+
 
 def _is_refused(asked: Node, answer: Node) -> bool:
     """Whether all that was answered is that the turn cannot be sent: for its files, its length."""
@@ -345,13 +394,6 @@ def _is_refused(asked: Node, answer: Node) -> bool:
     )
 
 
-def partial(message: Message, chunks: list[JSON]) -> Message:
-    """What is left of an answer whose producer is gone."""
-    known = [chunk for value in chunks if (chunk := from_json(value)) is not None]
-    finished = any(isinstance(chunk, Finish) for chunk in known)
-    return settled(reduce(message, known), "complete" if finished else "interrupted")
-
-
 def conversation(store: Store, id: str) -> Conversation:
     """The conversation of this process for a chat, read from its store the first time."""
     with _lock:
@@ -361,7 +403,19 @@ def conversation(store: Store, id: str) -> Conversation:
             found = Conversation(store, id)
             engines.get_engine().run(found.load())
             _conversations[key] = found
+        else:
+            found.refresh()
+        found.watch()
         return found
+
+
+async def _watch(watched: weakref.ref[Conversation]) -> None:
+    """Take in what other processes write, as long as somebody here holds the conversation."""
+    while (found := watched()) is not None:
+        with suppress(StoreError):  # whoever writes next is told
+            await found.catch_up()
+        del found
+        await asyncio.sleep(WATCH)
 
 
 def _forget_threads() -> None:

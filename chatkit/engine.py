@@ -105,19 +105,24 @@ class Running:
 
 
 class Ticker:
-    """Calls back everybody who asked since the last tick, together; silent when nobody asks."""
+    """Calls back everybody who asked since the last tick, together; silent when nobody asks.
+
+    Ticks are TICK apart at least: what comes after a silence is not kept waiting.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._due: list[Callable[[], None]] = []
+        self._next = 0.0  # the earliest time for a tick
 
     def soon(self, callback: Callable[[], None]) -> None:
         """Call back at the next tick. On the loop's thread only."""
         if not self._due:
-            self._loop.call_later(TICK, self._tick)
+            self._loop.call_at(max(self._next, self._loop.time()), self._tick)
         self._due.append(callback)
 
     def _tick(self) -> None:
+        self._next = self._loop.time() + TICK
         due, self._due = self._due, []
         for callback in due:
             callback()

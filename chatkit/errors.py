@@ -17,13 +17,15 @@
      │    └── StreamFailed                an error inside a stream that had begun
      ├── ConnectionFailed                 no answer: refused, unknown host, timed out
      ├── StreamCut                        the stream ended without the provider's terminal mark
+     │    └── NothingMore                 nobody can go on with an answer that broke off
      ├── ToolFailed                       an MCP server says that a call failed; in its words
      ├── LocalModelError                  the embedded model cannot be fetched or started
      └── StoreError                       the store cannot be read or written
-          └── Fenced                      another process has taken over this stream
+          ├── Fenced                      another process has taken over this stream
+          └── StoreLost                   the store has lost this stream while it was written
 
 Foreign errors are translated at one edge each: httpx's in `transport`, diskcache's
-and SQLite's in `stores.disk`, those of MCP in `mcp.connection`.
+and SQLite's in `stores.disk`, redis-py's in `stores.redis`, those of MCP in `mcp.connection`.
 """
 
 from __future__ import annotations
@@ -125,6 +127,10 @@ class StreamCut(ChatkitError):
     """The stream ended without the provider's terminal mark."""
 
 
+class NothingMore(StreamCut):
+    """Nobody has the rest of an answer that broke off, or can go on with it."""
+
+
 class ToolFailed(ChatkitError):
     """An MCP server says that a call failed; in its words, for the model to read."""
 
@@ -139,6 +145,11 @@ class StoreError(ChatkitError):
 
 class Fenced(StoreError):
     """Another process has taken over this stream; this one may no longer write it."""
+
+
+class StoreLost(StoreError):
+    """The store has lost what it held of a stream, though nobody deleted it: whoever writes it
+    stores what it has of the chat, acquires the stream anew, and extends it from its start."""
 
 
 def describe(error: Exception) -> dict[str, Any]:

@@ -15,11 +15,13 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from chatkit.chunks import Chunk, merged
 from chatkit.engine import Engine, get_engine
 from chatkit.messages import Message, Status
 from chatkit.reducer import Draft, settled, unfold
+from chatkit.rest import rest
 
 logger = logging.getLogger("chatkit")
 
@@ -35,6 +37,7 @@ class Feed:
         self.note = ""  # what it is waiting for, in words: "Starting smollm2"
         self.warnings: list[str] = []  # what went wrong beside the answer itself
         self.done: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.successor: Feed | None = None  # of one that nobody could go on with: asked for beside
         self.draining = False
         self._message = message
         self._draft: Draft | None = Draft(message)
@@ -62,6 +65,11 @@ class Feed:
         return self._engine or get_engine()
 
     @property
+    def last(self) -> Feed:
+        """Itself, or the one that came after it."""
+        return self if self.successor is None else self.successor.last
+
+    @property
     def status(self) -> Status:
         return self._message.status
 
@@ -85,6 +93,16 @@ class Feed:
         """Return when somebody waits for more than there is, or nobody needs to any more."""
         if not self.draining:
             await self._demand.wait()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody here reads it, looks at it, or waits for its end."""
+        return self.draining or self._waiting > 0 or bool(self._watchers)
+
+    async def wanted_within(self, seconds: float) -> None:
+        """Return when somebody wants more, at the latest after so many seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._demand.wait(), seconds)
 
     async def until_end(self) -> None:
         """Wait for the end, wanting nothing."""
@@ -119,6 +137,12 @@ class Feed:
         self.chunks = list(merged(self.chunks))
         self._wake()
         self._call_watchers()
+
+    def missing(self, message: Message) -> list[Chunk]:
+        """What is missing here of the same message at a later time."""
+        with self._lock:
+            draft = self._draft
+            return [] if draft is None else rest(draft.message(), message, draft.ids)
 
     def say(self, note: str) -> None:
         """What it is waiting for, in words; empty when it goes on."""

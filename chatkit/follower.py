@@ -1,19 +1,30 @@
-"""An answer that another process writes, as a feed here: a reader of its live log."""
+"""An answer that another process writes, as a feed here: a reader of its live log.
+
+A reader can do no harm: it never writes but to leave a word, and to end an answer whose writer
+is gone.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from chatkit.chunks import Chunk, ReasoningDelta, TextDelta, from_json
-from chatkit.errors import Fenced, StoreError
+from chatkit.chunks import Chunk, Data, Finish, from_json
+from chatkit.errors import ChatkitError, Fenced, NothingMore, StoreError, revive
 from chatkit.feed import Feed
-from chatkit.messages import Message
-from chatkit.stores import Store
+from chatkit.inbox import Word
+from chatkit.lent import Borrower
+from chatkit.messages import ENDED, Message
+from chatkit.reducer import reduce, settled
+from chatkit.stores import Store, Tail
+from chatkit.tools import Tool
 
 JSON = dict[str, Any]
-POLL = 0.05  # seconds between looks at the store
+WAIT = 1.0  # seconds that the store may take to say that there is nothing new
+PACE = 0.25  # seconds between looks while nobody here wants to see it
+PATIENCE = 60.0  # seconds for a store that cannot be read to come back
 
 
 class Follower:
@@ -24,85 +35,166 @@ class Follower:
         feed: Feed,
         store: Store,
         chat_id: str,
-        partial: Callable[[Message, list[JSON]], Message],
+        *,
+        begin: Callable[[], Awaitable[None]] | None = None,
+        otherwise: Callable[[], Feed] | None = None,
     ) -> None:
         self.feed = feed
         self._store = store
         self._chat_id = chat_id
-        self._partial = partial
+        self._begin = begin  # what makes another process write it
+        self._otherwise = otherwise  # asks beside it, where nobody can go on with it
+        self._begun = asyncio.Event()  # somebody is there to hear
         self._id = feed.message().id
-        self._chunks: list[JSON] = []
         self._seen = 0  # segments
+        self._epoch: int | None = None  # of the writer whose segments these are
+        self._readable = time.monotonic()  # when the store could last be read
         self._task: asyncio.Task[None] | None = None
+        self._is_left = False
+        self._borrower: Borrower | None = None
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the answer is still being written, as far as is known here."""
+        return not self.feed.ended
 
     def start(self) -> None:
         """Begin to follow. On the engine's loop."""
-        self._task = self.feed.engine.loop.create_task(self._run())
+        if not self._is_left:
+            self._task = self.feed.engine.loop.create_task(self._run())
+
+    def leave(self) -> None:
+        """Follow it no further: it is written here from now on."""
+        self._is_left = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def borrow(self, tools: Mapping[str, Tool], *, can_ask: bool) -> None:
+        """Run here what the answer calls, if its writer has not the functions. On the loop."""
+        if tools and self._borrower is None and not self.feed.ended:
+            self._borrower = Borrower(tools, self.feed, self._say, can_ask=can_ask)
 
     def stop(self) -> None:
-        """Only the process that writes the answer can stop it."""
-        self.feed.warn("This answer is written by another kernel: stop it there.")
+        """Tell whoever writes the answer to stop."""
+        self._tell({"do": "stop"})
 
     def decide(self, approval_id: str, approved: bool, reason: str | None) -> None:
-        """Only the process that writes the answer waits for the word."""
-        self.feed.warn("This answer is written by another kernel: allow its tool calls there.")
+        """Tell whoever writes the answer that a call is allowed, or is not."""
+        self._tell({"do": "decide", "id": approval_id, "approved": approved, "reason": reason})
+
+    def _tell(self, word: Word) -> None:
+        if not self.feed.ended:
+            self.feed.engine.loop.create_task(self._say(word))
+
+    async def _say(self, word: Word) -> None:
+        await self._begun.wait()
+        while not self.feed.ended:
+            try:
+                return await self._store.tell(self._chat_id, self._id, word)
+            except StoreError as error:
+                self.feed.warn(f"Whoever writes this answer could not be told: {error}")
+                if not error.retryable:
+                    return None
+                await asyncio.sleep(PACE)
 
     async def _run(self) -> None:
-        message = self.feed.message().replace(status="streaming")
-        self.feed.begin(message)
-        try:
-            while (ended := await self._look()) is None:
-                await asyncio.sleep(POLL)
-        except StoreError as error:
-            self.feed.end(self._partial(self.feed.message(), []), error)
-        else:
-            self._end(ended)
+        message, error = await self._followed()
+        self.feed.publish(self.feed.missing(message))
+        told = message.metadata.get("error")
+        error = error or (revive(told) if isinstance(told, dict) else None)
+        if isinstance(error, NothingMore) and self._otherwise is not None:
+            self.feed.successor = self._otherwise()
+        self.feed.end(message, error)
         self.feed.done.set_result(None)
+
+    async def _followed(self) -> tuple[Message, ChatkitError | None]:
+        """The message at its end; what keeps it from being seen to its end, if anything does."""
+        try:
+            if self._begin is not None:
+                await self._begin()
+            self._begun.set()
+            while (ended := await self._look()) is None:
+                if not self.feed.is_wanted:
+                    await self.feed.wanted_within(PACE)
+        except StoreError as error:
+            return settled(self.feed.message(), "interrupted"), error
+        return ended, None
 
     async def _look(self) -> Message | None:
         """Take in what is new; the message, once it has its end."""
-        for segment in await self._store.segments(self._chat_id, self._id, since=self._seen):
-            self._seen += 1
-            self._chunks += segment
-            self.feed.publish([c for value in segment if (c := from_json(value)) is not None])
-        info = await self._store.status(self._chat_id, self._id)
-        if info is not None and info.state == "streaming":
-            return None if info.alive else await self._take_over()
-        return await self._stored()
-
-    async def _take_over(self) -> Message | None:
-        taken = await self._store.recover(self._chat_id, self._id)
-        if taken is None:
-            return None
-        lease, chunks = taken
-        rows = await self._rows()
-        row = rows[self._id]
-        message = self._partial(Message.from_json(row["message"]), chunks)
+        wait = WAIT if self.feed.is_wanted else 0.0
         try:
-            await self._store.finalize(lease, {**row, "message": message.to_json()})
-        except Fenced:
+            tail = await self._store.follow(self._chat_id, self._id, self._seen, wait=wait)
+        except StoreError as error:
+            if not error.retryable or time.monotonic() > self._readable + PATIENCE:
+                raise
+            await asyncio.sleep(PACE)
             return None
-        return message
+        self._readable = time.monotonic()
+        return await self._take(tail)
 
-    async def _stored(self) -> Message:
-        return Message.from_json((await self._rows())[self._id]["message"])
-
-    async def _rows(self) -> dict[str, JSON]:
-        stored = await self._store.load(self._chat_id)
-        if stored is None:
+    async def _take(self, tail: Tail) -> Message | None:
+        if tail.info is None:
             raise StoreError(f"chat {self._chat_id!r} was deleted while its answer was written")
-        return {row["id"]: row for row in stored.rows}
+        if tail.info.state in ENDED:
+            assert tail.row is not None
+            return Message.from_json(tail.row["message"])
+        if self._epoch not in (None, tail.info.epoch):
+            await self._begin_again()
+        elif tail.segments:
+            self._publish(tail.segments)
+        self._epoch = tail.info.epoch
+        if tail.info.alive:
+            return None
+        return await take_over(self._store, self._chat_id, self._id)
 
-    def _end(self, message: Message) -> None:
-        """What came between the last look and the end goes to the readers too."""
-        so_far = self.feed.message()
-        missing: list[Chunk] = [
-            delta("rest", whole[len(known) :])
-            for delta, whole, known in (
-                (ReasoningDelta, message.reasoning, so_far.reasoning),
-                (TextDelta, message.text, so_far.text),
-            )
-            if len(whole) > len(known)
-        ]
-        self.feed.publish(missing)
-        self.feed.end(message)
+    def _publish(self, segments: list[list[JSON]]) -> None:
+        self._seen += len(segments)
+        if self.feed.status == "queued":
+            self.feed.begin(self.feed.message().replace(status="streaming"))
+        said = [c for chunks in segments for c in map(from_json, chunks) if c]
+        self.feed.publish([chunk for chunk in said if not self._is_remark(chunk)])
+
+    def _is_remark(self, chunk: Chunk) -> bool:
+        """Take in what a worker says beside the answer."""
+        match chunk:
+            case Data(name="chatkit-note", data=str(note)):
+                self.feed.say(note)
+            case Data(name="chatkit-warning", data=str(warning)):
+                self.feed.warn(warning)
+            case _:
+                return False
+        return True
+
+    async def _begin_again(self) -> None:
+        """Somebody else writes it now, from where they took it over."""
+        tail = await self._store.follow(self._chat_id, self._id)
+        if tail.row is None:
+            return
+        self._seen = len(tail.segments)
+        row = Message.from_json(tail.row["message"])
+        chunks = [chunk for segment in tail.segments for chunk in segment]
+        message = reduce(row, [c for c in map(from_json, chunks) if c])
+        self.feed.publish(self.feed.missing(message))
+
+
+async def take_over(store: Store, chat_id: str, row_id: str) -> Message | None:
+    """End an answer whose writer is gone with what is left of it; None if somebody writes it."""
+    row = (await store.follow(chat_id, row_id)).row  # not told any more once it is ours, and empty
+    taken = await store.recover(chat_id, row_id) if row is not None else None
+    if row is None or taken is None:
+        return None
+    lease, chunks = taken
+    message = partial(Message.from_json(row["message"]), chunks)
+    try:
+        await store.finalize(lease, {**row, "message": message.to_json()})
+    except Fenced:
+        return None
+    return message
+
+
+def partial(message: Message, chunks: list[JSON]) -> Message:
+    """What is left of an answer whose producer is gone."""
+    known = [chunk for value in chunks if (chunk := from_json(value)) is not None]
+    finished = any(isinstance(chunk, Finish) for chunk in known)
+    return settled(reduce(message, known), "complete" if finished else "interrupted")

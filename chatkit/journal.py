@@ -2,21 +2,23 @@
 
 A journal is written at the engine's ticks, one segment a tick, all journals of a store together,
 and never makes the stream wait: a store that cannot be written is told about once, and tried
-again at the next tick with everything that is not there yet.
+again at the next tick with everything that is not there yet. A store that has lost what it held,
+such as a server without a disk that restarts, is given it again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, Protocol
 
 from chatkit.chunks import merged, to_json
 from chatkit.engine import Engine
-from chatkit.errors import Fenced, StoreError
+from chatkit.errors import Fenced, StoreError, StoreLost
 from chatkit.feed import Feed
-from chatkit.messages import Message
+from chatkit.inbox import Word, inbox
+from chatkit.messages import ENDED, Message
 from chatkit.stores import Lease, Store
 
 JSON = dict[str, Any]
@@ -25,45 +27,70 @@ TRIES = 600
 BEAT = 1.0  # seconds between signs of life while nothing arrives: a lease lasts 5
 
 
-class Journal:
-    """Writes one answer to its store."""
+class Record(Protocol):
+    """The rows of an answer in its store, and of what leads to it."""
 
-    def __init__(
-        self,
-        store: Store,
-        chat_id: str,
-        feed: Feed,
-        *,
-        save_turn: Callable[[], Awaitable[None]],
-        row: Callable[[Message], JSON],
-        engine: Engine,
-    ) -> None:
+    def begin(self) -> Awaitable[Lease | None]:
+        """Store what is not stored yet, and the right to write the answer; None: another has it."""
+
+    def renew(self) -> Awaitable[Lease | None]:
+        """Store again all that leads to the answer, and the right to write it from its start."""
+
+    def end(self, lease: Lease | None, message: Message) -> Awaitable[None]:
+        """Store how the answer ended; without a lease, of one that ended before it began."""
+
+
+class Writer(Protocol):
+    """Who writes the answer that a journal keeps."""
+
+    def hear(self, word: Word) -> None:
+        """Another process says something to it."""
+
+    def lose(self) -> None:
+        """Another process has taken the answer over: it is no longer this one's."""
+
+
+class Journal:
+    """Writes one answer to its store, and hears there what others have to say to it."""
+
+    def __init__(self, store: Store, feed: Feed, record: Record, *, engine: Engine) -> None:
         self._store = store
-        self._chat_id = chat_id
         self._feed = feed
-        self._save_turn = save_turn  # stores what leads to this answer, and its own row
-        self._row = row
+        self._record = record
         self._engine = engine
+        self._owner: Writer | None = None
         self._writer = _writer(store, engine)
+        self._inbox = inbox(store, engine)
         self._lease: Lease | None = None
         self._written = len(feed.chunks)  # that are in the store: of one that goes on, in its row
+        self._tried: tuple[list[JSON], int] | None = None  # a segment that may be there or not
+        self._renewing: asyncio.Task[None] | None = None
         self._heart: asyncio.Task[None] | None = None
         self._unsaved: Message | None = None  # the end, as long as it is not written
         self._hopeless = False  # the process ends
         self._closed = False  # nothing but the end is to be written from here
+        self._lost = False  # nothing at all is
 
-    async def prepare(self, message_id: str) -> None:
+    def serve(self, owner: Writer) -> None:
+        """This is who writes the answer."""
+        self._owner = owner
+
+    async def prepare(self) -> None:
         """Store ids and states, and whose they are, before anything is asked. Raises StoreError."""
-        await self._save_turn()
-        taking = self._engine.loop.create_task(self._store.acquire(self._chat_id, message_id))
+        taking = self._engine.loop.create_task(_awaited(self._record.begin()))
         try:
             self._lease = await asyncio.shield(taking)
         except asyncio.CancelledError:  # a lease that nobody knows of would be nobody's to end
             self._lease = await taking
             raise
         if self._lease is None:
-            raise Fenced(f"another process is already writing the answer {message_id!r}")
-        self._heart = self._engine.loop.create_task(self._beat(self._lease))
+            id = self._feed.message().id
+            raise Fenced(f"another process is already writing the answer {id!r}")
+        self._heart = self._engine.loop.create_task(self._beat())
+        if self._store.caution:
+            self._feed.warn(self._store.caution)
+        if self._owner is not None:
+            self._inbox.listen(self._lease, self._owner.hear)
 
     def touch(self) -> None:
         """There is more to write: at the next tick."""
@@ -79,14 +106,24 @@ class Journal:
             self._writer.soon(self)
             await self._writer.written()
 
-    async def close(self, message: Message) -> None:
-        """Write the end, in one transaction; `settle` tries again where that failed."""
+    async def close(self, message: Message) -> Message:
+        """Write the end, in one transaction; `settle` tries again where that failed.
+
+        Returns how the answer stands for good: where another process has taken it over and
+        ended it, as that one left it.
+        """
         self._closed = True
         if self._heart is not None:
             self._heart.cancel()
         await self._writer.idle()
-        self._unsaved = message
-        await self._write_end()
+        if self._renewing is not None:
+            await asyncio.wait([self._renewing])
+        if self._lease is not None:
+            self._inbox.leave(self._lease)
+        if not self._lost:
+            self._unsaved = message
+            await self._write_end()
+        return await self._as_stored(message) if self._lost else message
 
     async def settle(self) -> None:
         """Return once the end is stored, or there is no hope for it."""
@@ -105,51 +142,79 @@ class Journal:
     @property
     def is_behind(self) -> bool:
         """Whether there is something to write, and it may be written."""
-        is_open = self._lease is not None and not self._closed
+        is_open = self._lease is not None and self._renewing is None and not self._closed
         return is_open and self._written < len(self._feed.chunks)
 
     def segment(self) -> tuple[Lease, list[JSON], int]:
-        """Everything that came since the last, and how many chunks are written with it."""
+        """Everything that came since the last, and how many chunks are written with it; after a
+        failure, what was tried then: it may have arrived."""
         assert self._lease is not None
-        upto = len(self._feed.chunks)
-        fresh = merged(self._feed.chunks[self._written : upto])
-        return self._lease, [to_json(chunk) for chunk in fresh], upto
+        if self._tried is None:
+            upto = len(self._feed.chunks)
+            fresh = merged(self._feed.chunks[self._written : upto])
+            self._tried = [to_json(chunk) for chunk in fresh], upto
+        return self._lease, *self._tried
 
     def wrote(self, upto: int, error: StoreError | None) -> None:
         """So many chunks are in the store, or are not because of `error`."""
         match error:
             case None:
-                self._written = upto
+                self._written, self._tried = upto, None
             case Fenced():
                 self._fence(error)
+            case StoreLost():
+                self._renew_soon()
             case _:
                 self._feed.warn(f"Not saved while this lasts: {error}")
         self.touch()
 
-    async def _beat(self, lease: Lease) -> None:
+    async def _beat(self) -> None:
         while True:
             before = self._written
             await asyncio.sleep(BEAT)
-            if self._written > before:
+            if self._written > before or self._renewing is not None:
                 continue  # a segment is a sign of life, too
+            assert self._lease is not None
             try:
-                await self._store.beat(lease)
+                await self._store.beat(self._lease)
             except Fenced as fenced:
                 self._fence(fenced)
                 return
+            except StoreLost:
+                self._renew_soon()
             except StoreError as error:
                 self._feed.warn(f"Not saved while this lasts: {error}")
+
+    def _renew_soon(self) -> None:
+        if self._renewing is None and not self._closed:
+            self._renewing = self._engine.loop.create_task(self._renewed())
+
+    async def _renewed(self) -> None:
+        try:
+            await self._renew()
+        except Fenced as fenced:
+            self._fence(fenced)
+        except StoreError as error:
+            self._feed.warn(f"Not saved while this lasts: {error}")
+        finally:
+            self._renewing = None
+            self.touch()
+
+    async def _renew(self) -> None:
+        """Give the store all of it again. Raises StoreError."""
+        lease = await self._record.renew()
+        if lease is None:
+            raise Fenced(f"another process writes the answer {self._feed.message().id!r} now")
+        if self._owner is not None and self._lease is not None:
+            self._inbox.leave(self._lease)
+            self._inbox.listen(lease, self._owner.hear)
+        self._lease, self._written, self._tried = lease, 0, None
 
     async def _write_end(self) -> None:
         if self._unsaved is None:
             return
-        row = self._row(self._unsaved)
         try:
-            if self._lease is None:  # it ended before it began
-                await self._save_turn()
-                await self._store.update(self._chat_id, row)
-            else:
-                await self._store.finalize(self._lease, row)
+            await self._end(self._unsaved)
             self._unsaved = None
         except Fenced as fenced:
             self._fence(fenced)
@@ -160,9 +225,33 @@ class Journal:
                 self._unsaved = None
                 self._feed.warn(f"Not saved: {error}")
 
+    async def _end(self, message: Message) -> None:
+        try:
+            await self._record.end(self._lease, message)
+        except StoreLost:
+            await self._renew()
+            await self._record.end(self._lease, message)
+
     def _fence(self, fenced: Fenced) -> None:
-        self._closed, self._unsaved = True, None
+        self._closed = self._lost = True
+        self._unsaved = None
         self._feed.warn(f"No longer saved from here: {fenced}")
+        if self._owner is not None:
+            self._owner.lose()
+
+    async def _as_stored(self, message: Message) -> Message:
+        """The answer as whoever took it over has ended it; as it is here, if nobody has yet."""
+        assert self._lease is not None
+        try:
+            tail = await self._store.follow(self._lease.chat_id, self._lease.row_id)
+        except StoreError:
+            return message
+        is_over = tail.row is not None and tail.info is not None and tail.info.state in ENDED
+        return Message.from_json(tail.row["message"]) if is_over and tail.row else message
+
+
+async def _awaited(work: Awaitable[Lease | None]) -> Lease | None:
+    return await work
 
 
 class _Writer:

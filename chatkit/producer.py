@@ -23,8 +23,9 @@ from chatkit.calls import STOPPED, open_calls
 from chatkit.chunks import Abort, Chunk, Error, ToolOutputError
 from chatkit.costs import accounted
 from chatkit.engine import Engine, Running
-from chatkit.errors import ChatkitError, StreamCut, describe
+from chatkit.errors import ChatkitError, NothingMore, StreamCut, describe
 from chatkit.feed import Feed
+from chatkit.inbox import Word
 from chatkit.journal import Journal
 from chatkit.messages import Message, Status, Usage
 from chatkit.reducer import settled
@@ -61,6 +62,7 @@ class Ask(msgspec.Struct, frozen=True):
     on_chunk: OnChunk | None = None
     on_finish: OnFinish | None = None
     is_continuation: bool = False  # it goes on with an answer that broke off
+    otherwise: Callable[[], Feed] | None = None  # asks beside it, where nobody can go on with it
 
 
 class Producer(Running):
@@ -73,12 +75,15 @@ class Producer(Running):
         self._ask = ask
         self._engine = engine
         self._journal = journal
+        if journal is not None:
+            journal.serve(self)
         self._steps = Steps(ask.question, feed, engine, publish=self._publish, flush=self._flush)
         self._halt: Status | None = None  # why it was told to end
         self._can_end = False  # not before its task has begun, nor while its end is written
         self._began = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._on_chunk = ask.on_chunk
+        self._is_over = False
 
     def start(self) -> None:
         """Begin, once the answers before this one have ended. On the engine's loop."""
@@ -93,10 +98,31 @@ class Producer(Running):
     def interrupt(self) -> None:
         """The process ends: what arrived is kept."""
         self._end_early("interrupted")
+        if self._journal is not None:
+            self._journal.give_up()
 
     def decide(self, approval_id: str, approved: bool, reason: str | None) -> None:
         """Somebody allows a tool call, or does not."""
         self._steps.calls.decide(approval_id, approved, reason)
+
+    def hear(self, word: Word) -> None:
+        """What another process says to whoever writes this answer."""
+        match word:
+            case {"do": "stop"}:
+                self.stop()
+            case {"do": "decide", "id": str(id), "approved": bool(approved)}:
+                self.decide(id, approved, word.get("reason"))
+            case _:
+                self._steps.calls.hear(word)
+
+    def lose(self) -> None:
+        """Another process has taken the answer over: here it is over."""
+        self._end_early("interrupted")
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it still has something to write, be it the end."""
+        return not self._is_over
 
     @property
     def unattended(self) -> bool:
@@ -110,14 +136,14 @@ class Producer(Running):
             self._halt = status
             if self._task is not None and self._can_end:
                 self._task.cancel()
-        if status == "interrupted" and self._journal is not None:
-            self._journal.give_up()
 
     async def _run(self) -> None:
         self._can_end = True
         status, error = await self._answer()
         self._can_end = False
         try:
+            if status == "stopped":
+                await self._steps.cancel()
             await self._finish(await self._accounted(self._final(status, error)), error)
         finally:
             if not self.feed.ended:  # what could not be summed up or written is over all the same
@@ -125,6 +151,7 @@ class Producer(Running):
             self.feed.done.set_result(None)
             if self._journal is not None:
                 await self._journal.settle()
+            self._is_over = True
             self._engine.running.discard(self)
 
     async def _answer(self) -> tuple[Status, Exception | None]:
@@ -153,7 +180,7 @@ class Producer(Running):
         if self._halt is not None:
             raise asyncio.CancelledError  # before it began
         if self._journal is not None:
-            await self._journal.prepare(self.feed.message().id)
+            await self._journal.prepare()
         for earlier in self.feed.after:
             await earlier.until_end()
         await self.feed.wanted()
@@ -187,6 +214,12 @@ class Producer(Running):
             self._journal.touch()
         if self._on_chunk is not None:
             self._tell(chunks)
+
+    def remark(self, chunks: list[Chunk]) -> None:
+        """Say something beside the answer to whoever follows it elsewhere."""
+        self.feed.publish(chunks)
+        if self._journal is not None:
+            self._journal.touch()
 
     def _tell(self, chunks: list[Chunk]) -> None:
         try:
@@ -231,7 +264,9 @@ class Producer(Running):
 
     async def _finish(self, message: Message, error: Exception | None) -> None:
         if self._journal is not None:
-            await self._journal.close(message)
+            message = await self._journal.close(message)
+        if isinstance(error, NothingMore) and self._ask.otherwise is not None:
+            self.feed.successor = self._ask.otherwise()
         self.feed.end(message, error)
         if self._ask.on_finish is not None:
             await self._call_on_finish(self._ask.on_finish, message, error)

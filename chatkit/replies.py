@@ -42,9 +42,14 @@ class Stoppable(Protocol):
 class Conversation(Protocol):
     """What a reply asks of the conversation it belongs to."""
 
+    @property
+    def producers(self) -> Mapping[str, Stoppable]: ...
+
     def regenerate(self, message: Message) -> Reply: ...
 
     def resume(self, message: Message) -> Reply: ...
+
+    def can_resume(self, message: Message) -> bool: ...
 
 
 class Reply:
@@ -62,10 +67,15 @@ class Reply:
         turn: Message | None = None,
     ) -> None:
         self.turn = turn  # what it answers, in a chat
-        self.feed = feed
+        self._feed = feed
         self._producer = producer
         self._conversation = conversation
         self._schema = schema
+
+    @property
+    def feed(self) -> Feed:
+        """What it reads: where nobody could go on with it, what was asked for beside it."""
+        return self._feed.last
 
     # -- what it says so far --
 
@@ -145,6 +155,11 @@ class Reply:
         return list(self.feed.warnings)
 
     @property
+    def can_resume(self) -> bool:
+        """Whether `resume` can go on where this broke off, rather than ask beside it."""
+        return self._conversation is not None and self._conversation.can_resume(self.message)
+
+    @property
     def in_chat(self) -> bool:
         """Whether it belongs to a chat, where it can be asked again."""
         return self._conversation is not None
@@ -155,9 +170,12 @@ class Reply:
         return self._chunks()
 
     def __iter__(self) -> Iterator[Chunk]:
-        cursor, engine = self._cursor(), self.feed.engine
-        while chunks := engine.run(cursor.read()):
-            yield from chunks
+        feed: Feed | None = self.feed
+        while feed is not None:
+            cursor = self._cursor(feed)
+            while chunks := feed.engine.run(cursor.read()):
+                yield from chunks
+            feed = feed.successor
 
     def deltas(self) -> Deltas:
         """The text only, in pieces: `for` and `async for`."""
@@ -168,14 +186,17 @@ class Reply:
         return UIStream(self)
 
     async def _chunks(self) -> AsyncIterator[Chunk]:
-        cursor, engine = self._cursor(), self.feed.engine
-        while chunks := await engines.join(engine.submit(cursor.read())):
-            for chunk in chunks:
-                yield chunk
+        feed: Feed | None = self.feed
+        while feed is not None:
+            cursor = self._cursor(feed)
+            while chunks := await engines.join(feed.engine.submit(cursor.read())):
+                for chunk in chunks:
+                    yield chunk
+            feed = feed.successor
 
-    def _cursor(self) -> Cursor:
-        check_wait(self.feed)
-        return self.feed.cursor()
+    def _cursor(self, feed: Feed) -> Cursor:
+        check_wait(feed)
+        return feed.cursor()
 
     # -- going on, waiting, ending --
 
@@ -193,10 +214,11 @@ class Reply:
         check_wait(self.feed)
         self.consume()
         try:
-            if pump:
-                engines.pump(self.feed.done)
-            else:
-                engines.wait(self.feed.done, timeout)
+            while not (done := self.feed.done).done():
+                if pump:
+                    engines.pump(done)
+                else:
+                    engines.wait(done, timeout)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(engines.INTERRUPTED) from None
         return self
@@ -207,13 +229,14 @@ class Reply:
     async def _ended(self) -> Reply:
         check_wait(self.feed)
         self.consume()
-        await engines.join(self.feed.done)
+        while not (done := self.feed.done).done():
+            await engines.join(done)
         return self
 
     def stop(self) -> Reply:
         """Stop the model; what has arrived is kept. An answer that has ended stays as it is."""
-        if self._producer is not None:
-            self.feed.engine.call(self._producer.stop)
+        if (writer := self._writer()) is not None:
+            self.feed.engine.call(writer.stop)
         return self
 
     def approve(self, call: ToolPart | str | None = None) -> Reply:
@@ -227,10 +250,16 @@ class Reply:
     def _decide(self, call: ToolPart | str | None, approved: bool, reason: str | None) -> Reply:
         chosen = call.tool_call_id if isinstance(call, ToolPart) else call
         for part in self.approvals:
-            if self._producer is not None and chosen in (None, part.tool_call_id):
+            if (writer := self._writer()) is not None and chosen in (None, part.tool_call_id):
                 id = (part.approval or {}).get("id", "")
-                self.feed.engine.call(self._producer.decide, id, approved, reason)
+                self.feed.engine.call(writer.decide, id, approved, reason)
         return self
+
+    def _writer(self) -> Stoppable | None:
+        """Who writes it now: in a chat that may change."""
+        if self._conversation is None:
+            return self._producer
+        return self._conversation.producers.get(self.id, self._producer)
 
     def detach(self) -> Reply:
         """Leave it; it goes on to its end by itself."""
@@ -243,10 +272,11 @@ class Reply:
         return self._conversation.regenerate(self.message)
 
     def resume(self) -> Reply:
-        """Go on with an answer that was cut off: the live one if it runs, else ask beside it.
+        """Go on with an answer that was cut off, in its own message where that can be.
 
-        One that was cut off at its tool calls goes on from there, in its own message; one that a
-        backend is still writing is taken up again.
+        In this order: whoever still writes it is followed; its tool calls are run; a provider or
+        backend that still has it gives the rest; the model is asked to continue its text, which
+        is marked; else it is asked again, beside this one.
         """
         if not self.feed.ended or self.status == "complete":
             return self.consume()

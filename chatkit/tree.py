@@ -11,7 +11,7 @@ known anchor, by its place in the order of sends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from chatkit.messages import Message, Role, Status
@@ -25,7 +25,17 @@ class Node:
     While it is being answered, `live` says how it stands.
     """
 
-    __slots__ = ("_json", "_message", "anchor", "fingerprint", "id", "live", "parent", "stored")
+    __slots__ = (
+        "_json",
+        "_message",
+        "anchor",
+        "fingerprint",
+        "goes_last",
+        "id",
+        "live",
+        "parent",
+        "stored",
+    )
 
     def __init__(
         self,
@@ -47,6 +57,7 @@ class Node:
         self.anchor = anchor
         self.fingerprint = fingerprint
         self.stored = stored  # whether its row is in the store
+        self.goes_last = False  # said at the end of the active branch, wherever that then is
         self.live: Callable[[], Message] | None = None
 
     @property
@@ -82,6 +93,12 @@ class Node:
             row["fingerprint"] = self.fingerprint
         return {**row, "message": (message or self.message).to_json()}
 
+    def adopt(self, row: JSON) -> None:
+        """It stands as this row of the store says, which another process has written."""
+        self._message, self._json, self.live = None, row["message"], None
+        self.anchor, self.fingerprint = row.get("anchor"), row.get("fingerprint")
+        self.stored = True
+
     @classmethod
     def from_row(cls, row: JSON) -> Node:
         """The node that a stored row holds."""
@@ -110,12 +127,19 @@ class Tree:
         self.head: str | None = None
         for node in nodes:
             self.add(node)
-        self.head = head if head in self.nodes else None
+        is_lost = head is not None and head not in self.nodes  # with a row of a damaged store
+        self.head = next(reversed(self.nodes), None) if is_lost else head
 
     def add(self, node: Node) -> None:
         """Add a message after its parent; the active branch stays."""
         self.nodes[node.id] = node
         self._children.setdefault(node.parent, []).append(node.id)
+
+    def move(self, node: Node, parent: str | None) -> None:
+        """Put a message, and what follows it, after another one than before."""
+        self._children[node.parent].remove(node.id)
+        node.parent = parent
+        self._children.setdefault(parent, []).append(node.id)
 
     def children(self, parent: str | None) -> list[Node]:
         """What follows `parent`, oldest first; None: how the chat may begin."""
@@ -157,13 +181,21 @@ class Tree:
         return any(node.anchor == anchor for node in self.nodes.values())
 
     def place(
-        self, anchor: str | None, order: int, fingerprint: str, *, claimed: set[str], replay: bool
+        self,
+        anchor: str | None,
+        order: int,
+        fingerprint: str,
+        *,
+        claimed: set[str],
+        replay: bool,
+        theirs: Container[str] = (),
     ) -> Place:
         """What this send means.
 
         `order`: how many sends came before it since the chat was opened. `claimed`: the turns
         those have taken. `replay`: they all found their turn by order alone, as when a
-        notebook whose cell ids change is run from its top.
+        notebook whose cell ids change is run from its top. `theirs`: turns that other
+        processes have added since the chat was opened: they have no place in that order.
         """
         turns = [node for node in self.active() if node.fingerprint is not None]
         anchored = [node for node in turns if node.anchor == anchor and anchor is not None]
@@ -171,7 +203,8 @@ class Tree:
             return self._at(anchored[0], fingerprint)
         if anchor is not None and self.has_anchor(anchor):
             return self._after(self.head, fingerprint, anchor)
-        nth = turns[order] if order < len(turns) else None
+        ours = [node for node in turns if node.id not in theirs]
+        nth = ours[order] if order < len(ours) else None
         if nth is not None and nth.id not in claimed:
             if nth.fingerprint == fingerprint or anchor is None or replay:
                 return self._at(nth, fingerprint)
@@ -192,7 +225,7 @@ class Tree:
         return Place(None, parent)
 
     def _up(self, end: str | None) -> Iterator[Node]:
-        while end is not None:
-            node = self.nodes[end]
+        node = self.nodes.get(end or "")
+        while node is not None:
             yield node
-            end = node.parent
+            node = self.nodes.get(node.parent or "")  # None where a damaged store lost a row, too

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,11 +26,18 @@ class Session:
         self.claimed: set[str] = set()
         self.replay = False  # every send so far found its turn by order alone
 
-    def place(self, tree: Tree, anchor: str | None, print_: str) -> Place:
+    def place(
+        self, tree: Tree, anchor: str | None, print_: str, *, theirs: Container[str]
+    ) -> Place:
         """Where the next send belongs."""
         known = anchor is not None and tree.has_anchor(anchor)
         place = tree.place(
-            anchor, self.count, print_, claimed=self.claimed, replay=self.replay and self.count > 0
+            anchor,
+            self.count,
+            print_,
+            claimed=self.claimed,
+            replay=self.replay and self.count > 0,
+            theirs=theirs,
         )
         self.replay = (self.replay or self.count == 0) and not known and place.turn is not None
         self.count += 1

@@ -381,7 +381,7 @@ chat = Chat("kept", model="openai-chat/test")
 held, over = threading.Event(), threading.Event()
 
 def hold():
-    with conversation._lock, chat._conversation.changing():
+    with conversation._lock, chat._conversation.record.changing():
         held.set()
         over.wait()
 

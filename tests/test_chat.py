@@ -193,17 +193,37 @@ def test_a_kept_partial_is_shown_as_it_is_and_asked_again_only_on_demand(
     with cells("1"):
         chat.ask("a")
     with cells("1"):
-        partial = restarted(model).ask("a")
+        chat = restarted(model)
+        partial = chat.ask("a")
     assert (partial.status, partial.text) == ("interrupted", "one two")
     assert partial.error is not None
     assert len(provider.requests) == 1
-    assert partial.resume().wait().text == "Answer to: a"
+    provider.answer(" three four")
+    resumed = partial.resume().wait()
+    assert (resumed.id, resumed.text) == (partial.id, "one two three four")
+    assert resumed.message.metadata["continued"] == [{"at": 7, "by": "continuation"}]
+    assert [message.text for message in chat.messages] == ["a", "one two three four"]
     cells.attended = False
     provider.answer("one", cut=True)
     with cells("2"):
         chat.ask("b")
     with cells("2"):
         assert chat.ask("b").status == "complete", "where nobody is there, it goes on by itself"
+
+
+def test_where_nobody_can_go_on_with_an_answer_it_is_asked_for_beside(
+    provider: Provider, model: Model
+) -> None:
+    chat = Chat("trip", model=model)
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    provider.answer('{"n": 1', cut=True)
+    broken = chat.send("a", schema=schema).wait()
+    assert not broken.can_resume
+    provider.answer('{"n": 12}')
+    resumed = broken.resume().wait()
+    assert resumed.object == {"n": 12}
+    assert resumed.id != broken.id
+    assert [message.text for message in chat.branches(broken.id)] == ['{"n": 1', '{"n": 12}']
 
 
 def test_cost_is_what_the_provider_told(provider: Provider, model: Model) -> None:

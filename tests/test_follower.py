@@ -68,16 +68,6 @@ def test_when_its_writer_is_killed_what_it_had_is_kept_as_interrupted(
     assert len(provider.requests) == 1
 
 
-def test_only_the_process_that_writes_it_can_stop_it(
-    provider: Provider, model: Model, tmp_path: Path
-) -> None:
-    with asked_elsewhere(provider, model, tmp_path / "store") as (_, answer, reply):
-        reply.stop()
-        answer.open()
-        assert reply.wait(timeout=30).status == "complete"
-        assert "stop it there" in reply.warnings[0]
-
-
 def test_a_chat_deleted_meanwhile_ends_here_too(
     provider: Provider, model: Model, tmp_path: Path
 ) -> None:

@@ -10,8 +10,8 @@ import pytest
 from chatkit import Chat, get_model, stream_text
 from chatkit import engine as engines
 from chatkit.chunks import from_json
-from chatkit.conversation import partial
 from chatkit.errors import ConfigError, SchemaMismatch
+from chatkit.follower import partial
 from chatkit.messages import Message, ToolPart
 from chatkit.providers import Model
 from chatkit.reducer import reduce, unfold
@@ -84,7 +84,7 @@ def test_what_goes_on_is_on_disk_once(
         stored = run(other.load("c"))
         assert stored is not None
         row = stored.rows[-1]
-        segments = run(other.segments("c", row["id"]))
+        segments = run(other.follow("c", row["id"])).segments
         return partial(Message.from_json(row["message"]), [c for each in segments for c in each])
 
     until(lambda: "It is" in on_disk().text)

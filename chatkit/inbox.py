@@ -1,0 +1,60 @@
+"""Words that other processes leave for the answers written here: stop, allow a call, a result.
+
+All answers of a store are looked after together, as long as there are any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from chatkit.engine import Engine
+from chatkit.errors import StoreError
+from chatkit.stores import Lease, Store
+
+Word = dict[str, Any]
+PACE = 0.08  # seconds between looks
+logger = logging.getLogger("chatkit")
+
+
+class Inbox:
+    """Hands each word to whom it is for. On the engine's loop."""
+
+    def __init__(self, store: Store, engine: Engine) -> None:
+        self._store = store
+        self._engine = engine
+        self._listeners: dict[Lease, Callable[[Word], None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def listen(self, lease: Lease, hear: Callable[[Word], None]) -> None:
+        """Call `hear` with each word left for the stream of this lease."""
+        self._listeners[lease] = hear
+        if self._task is None or self._task.done():
+            self._task = self._engine.loop.create_task(self._run())
+
+    def leave(self, lease: Lease) -> None:
+        """Nobody writes there any more."""
+        self._listeners.pop(lease, None)
+
+    async def _run(self) -> None:
+        while self._listeners:
+            try:
+                words = await self._store.heard(list(self._listeners))
+            except StoreError as error:  # the journals tell the user, and it is tried again
+                logger.debug("no words can be heard: %s", error)
+                words = []
+            for lease, word in words:
+                if hear := self._listeners.get(lease):
+                    hear(word)
+            await asyncio.sleep(PACE)
+
+
+def inbox(store: Store, engine: Engine) -> Inbox:
+    """The one inbox of this store: it lives as long as somebody holds it."""
+    return _inboxes.setdefault((id(store), id(engine)), Inbox(store, engine))
+
+
+_inboxes: weakref.WeakValueDictionary[tuple[int, int], Inbox] = weakref.WeakValueDictionary()

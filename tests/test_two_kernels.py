@@ -1,0 +1,173 @@
+"""Two processes on one chat: each sees what the other does, and neither undoes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chatkit import Chat
+from chatkit.engine import get_engine
+from chatkit.providers import Model
+from tests.peers import Peer
+from tests.servers import Provider
+
+
+@pytest.fixture
+def peer(provider: Provider, tmp_path: Path) -> Iterator[Peer]:
+    with Peer(provider.url, tmp_path / "store") as peer:
+        yield peer
+
+
+@pytest.fixture
+def chat(peer: Peer, model: Model, tmp_path: Path) -> Chat:
+    """The same chat here."""
+    return Chat("trip", model=model, store=tmp_path / "store")
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.002)
+
+
+def texts(chat: Chat) -> list[str]:
+    return [message.text for message in chat.messages]
+
+
+def test_what_one_asks_appears_at_the_other_with_its_answer(peer: Peer, chat: Chat) -> None:
+    peer.do("chat.ask('One?')")
+    until(lambda: len(chat.messages) == 2 and chat.status == "ready")
+    assert texts(chat) == ["One?", "Answer to: One?"]
+
+
+def test_it_appears_while_it_is_being_written(peer: Peer, chat: Chat, provider: Provider) -> None:
+    answer = provider.answer("one two three", gated=True)
+    answer.release(2)
+    peer.do("reply = chat.send('Count.')")
+    until(lambda: chat.status == "streaming")
+    until(lambda: chat.messages[-1].text == "one two ")
+    stands: str = chat.messages[-1].status
+    assert stands == "streaming"
+    answer.open()
+    chat.wait(20)
+    assert chat.messages[-1].text == "one two three"
+    assert chat.messages[-1].status == "complete"
+    assert len(provider.requests) == 1
+
+
+def test_what_is_asked_here_waits_for_the_answer_there_and_knows_it(
+    peer: Peer, chat: Chat, provider: Provider
+) -> None:
+    answer = provider.answer("first", gated=True)
+    peer.do("reply = chat.send('One?')")
+    provider.until(lambda: len(provider.requests) == 1)
+    reply = chat.send("Two?")
+    assert reply.status == "queued"
+    answer.open()
+    assert reply.wait(20).text == "Answer to: Two?"
+    asked = [message["content"] for message in provider.requests[1].body["messages"]]
+    assert asked == ["One?", "first", "Two?"]
+    assert texts(chat) == ["One?", "first", "Two?", "Answer to: Two?"]
+    peer.until("len(chat.messages) == 4 and chat.status == 'ready'")
+    assert peer.get("[m.text for m in chat.messages]") == texts(chat)
+
+
+def test_two_that_ask_at_the_same_moment_lose_nothing(
+    peer: Peer, chat: Chat, provider: Provider
+) -> None:
+    """Both believe that their turn comes first: the second one to be stored goes behind."""
+    count = 12
+    peer.start(f"replies = [chat.send(f'Peer {{n}}?') for n in range({count})]; chat.wait()")
+    for number in range(count):
+        chat.send(f"Here {number}?")
+    chat.wait(60)
+    peer.finish()
+    until(lambda: len(chat.messages) == 4 * count and chat.status == "ready")
+    peer.until(f"len(chat.messages) == {4 * count} and chat.status == 'ready'")
+    found = texts(chat)
+    assert peer.get("[m.text for m in chat.messages]") == found
+    asked, answered = found[::2], found[1::2]
+    assert answered == [f"Answer to: {each}" for each in asked]  # never interleaved
+    for who in ("Peer", "Here"):  # each in its own order, on the one branch
+        own = [each for each in asked if each.startswith(who)]
+        assert own == [f"{who} {number}?" for number in range(count)]
+    assert len(provider.requests) == 2 * count
+
+
+def test_a_branch_taken_there_is_active_here(peer: Peer, chat: Chat) -> None:
+    peer.do("chat.ask('One?')")
+    peer.do("chat.edit(chat.messages[0], 'Eins?').wait()")
+    until(lambda: texts(chat) == ["Eins?", "Answer to: Eins?"])
+    assert [message.text for message in chat.branches(chat.messages[0])] == ["One?", "Eins?"]
+
+
+def test_stop_stops_what_another_process_writes(peer: Peer, chat: Chat, provider: Provider) -> None:
+    answer = provider.answer("one two three", gated=True)
+    answer.release(2)
+    peer.do("reply = chat.send('Count.')")
+    until(lambda: bool(chat.messages) and chat.messages[-1].text == "one two ")
+    chat.stop()
+    provider.until(lambda: provider.disconnects == 1)  # the provider's connection is closed
+    chat.wait(20)
+    peer.do("reply.wait(20)")
+    for message in (chat.messages[-1], Chat("trip", store=chat.store).messages[-1]):
+        assert (message.status, message.text) == ("stopped", "one two ")
+        assert message.usage is not None
+    assert peer.get("reply.status") == "stopped"
+
+
+def test_stop_stops_what_another_process_has_queued(
+    peer: Peer, chat: Chat, provider: Provider
+) -> None:
+    provider.answer("one two three", gated=True)
+    peer.do("replies = [chat.send(f'{n}?') for n in range(3)]")
+    until(lambda: len(chat.messages) == 6)
+    provider.until(lambda: len(provider.requests) == 1)
+    chat.stop()
+    chat.wait(20)
+    peer.do("chat.wait(20)")
+    assert peer.get("[reply.status for reply in replies]") == ["stopped"] * 3
+    assert len(provider.requests) == 1
+
+
+def test_who_only_leaves_stops_nothing(peer: Peer, chat: Chat, provider: Provider) -> None:
+    answer = provider.answer("one two three", gated=True)
+    answer.release(2)
+    peer.do("reply = chat.send('Count.')")
+    until(lambda: bool(chat.messages) and chat.messages[-1].text == "one two ")
+    chat.send("Count.").detach()  # the same question: the same answer
+    answer.open()
+    peer.do("reply.wait(20)")
+    assert peer.get("reply.status") == "complete"
+    assert provider.disconnects == 0
+
+
+def test_a_suspended_writer_is_fenced_off_when_it_wakes(
+    peer: Peer, chat: Chat, provider: Provider
+) -> None:
+    """It sleeps for longer than its lease; others end its answer; then it goes on reading."""
+    answer = provider.answer("one two three four", gated=True)
+    answer.release(2)
+    peer.do("reply = chat.send('Count.')")
+    until(lambda: bool(chat.messages) and chat.messages[-1].text == "one two ")
+    peer.suspend()
+    answer.open()
+    chat.wait(30)
+    stored = chat.messages[-1]
+    assert (stored.status, stored.text) == ("interrupted", "one two ")
+    peer.wake()
+    peer.do("reply.wait(20)")
+    assert "taken over" in peer.get("reply.warnings")[0]
+    assert peer.get("(reply.status, reply.text)") == ["interrupted", "one two "]
+    again = Chat("trip", store=chat.store).messages[-1]
+    assert again == stored
+    assert no_orphans(chat, stored.id)
+
+
+def no_orphans(chat: Chat, id: str) -> bool:
+    tail = get_engine().run(chat.store.follow("trip", id))
+    return tail.info is not None and tail.info.state != "streaming" and not tail.segments
