@@ -71,6 +71,14 @@ def pieces(message: Message) -> list[Piece]:
     return [*shown, Piece(cited)] if (cited := sources(message.parts)) else shown
 
 
+def continued(message: Message) -> str:
+    """That its text was continued by another request after a break, in words; "" if it was not."""
+    told = message.metadata.get("continued")
+    marks = told if isinstance(told, list) else []
+    count = sum(isinstance(mark, dict) and mark.get("by") == "continuation" for mark in marks)
+    return f"continued {'once' if count == 1 else f'{count} times'}" if count else ""
+
+
 def _piece(message: Message, part: Part, over: bool) -> Piece | None:
     match part:
         case TextPart() if part.text.strip():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chatkit import render
-from chatkit.beside import pieces
+from chatkit.beside import continued, pieces
 from chatkit.errors import ConfigError
 from chatkit.messages import Message
 
@@ -108,8 +108,9 @@ def _who(message: Message) -> str:
 
 
 def _ended(message: Message) -> list[str]:
-    """How it ended, unless well."""
-    return [] if message.status == "complete" else [message.status]
+    """How it ended, unless well and in one go."""
+    ended = "" if message.status == "complete" else message.status
+    return [word for word in (ended, continued(message)) if word]
 
 
 _FORMS: dict[str, Callable[[str, Sequence[Message]], str]] = {

@@ -125,6 +125,15 @@ def test_nothing_but_a_plain_image_within_the_message_is_shown(url: str) -> None
     assert image(url, "a") == ""
 
 
+@pytest.mark.parametrize("suffix", [".html", ".md", ".ipynb"])
+def test_that_an_answer_was_continued_is_exported(tmp_path: Path, suffix: str) -> None:
+    answer = Message(id="a", role="assistant", parts=(TextPart("Half an answer."),))
+    more = answer.replace(metadata={"continued": [{"at": 4, "by": "continuation"}]})
+    for number, message in enumerate((answer, more)):
+        text = export("t", [message], tmp_path / f"t{number}{suffix}").read_text()
+        assert text.count("continued once") == number
+
+
 def test_another_suffix_is_refused_and_names_the_forms(
     messages: list[Message], tmp_path: Path
 ) -> None:

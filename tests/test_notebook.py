@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -26,9 +27,11 @@ from chatkit.messages import (
     TextPart,
     ToolPart,
 )
-from chatkit.notebook import words
+from chatkit.notebook import view, words
 from chatkit.notebook.sections import Change, Sections
+from chatkit.notebook.widget import ReplyWidget
 from chatkit.render import html
+from chatkit.replies import Reply
 
 ANSWER = """\
 ## Three days 🚋
@@ -168,12 +171,127 @@ def test_what_is_told_per_character_does_not_rise_with_the_length() -> None:
     assert told(200) <= 1.1 * told(20)
 
 
-# -- words --
+# -- the view --
 
 
 @pytest.fixture
 def engine() -> engines.Engine:
     return engines.get_engine()
+
+
+class Output:
+    """An output of a cell: all that it showed, in its order, and which kinds it shows now."""
+
+    def __init__(self) -> None:
+        self.shown: list[dict[str, Any]] = []
+        self.below: list[Output] = []
+
+    @property
+    def now(self) -> set[str]:
+        return {kind.rpartition("/")[2] for kind in self.shown[-1]}
+
+    def open(self, bundle: dict[str, Any], metadata: object = None) -> None:
+        self.shown.append(bundle)
+
+    replace = add = open
+
+    def another(self) -> Output:
+        self.below.append(Output())
+        return self.below[-1]
+
+
+class Elsewhere:
+    """Who writes an answer, as far as a view knows: somewhere else, for all it can tell."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+    def decide(self, approval_id: str, approved: bool, reason: str | None) -> None:
+        self.told.append((approval_id, approved))
+
+
+class BrokenOff(Reply):
+    """An answer in a chat that broke off, and the one that follows if it is asked to go on."""
+
+    def __init__(self, feed: Feed, following: Reply) -> None:
+        super().__init__(feed)
+        self._following = following
+
+    in_chat = property(lambda self: True)
+    can_resume = property(lambda self: True)
+
+    def resume(self) -> Reply:
+        return self._following
+
+    regenerate = resume
+
+
+@pytest.fixture
+def widgets(monkeypatch: pytest.MonkeyPatch) -> list[ReplyWidget]:
+    """The widgets that are made."""
+    made: list[ReplyWidget] = []
+
+    class Kept(ReplyWidget):
+        def __init__(self, foot: dict[str, Any]) -> None:
+            super().__init__(foot)
+            made.append(self)
+
+    monkeypatch.setattr(view, "ReplyWidget", Kept)
+    return made
+
+
+def settle(engine: engines.Engine) -> None:
+    """Return once the engine has done what it was told."""
+    engine.run(asyncio.sleep(0))
+
+
+def test_an_answer_that_is_written_elsewhere_has_the_same_buttons(
+    engine: engines.Engine, widgets: list[ReplyWidget]
+) -> None:
+    waiting = ToolPart("delete", "c1", "approval-requested", {}, approval={"id": "a1"})
+    writer, output = Elsewhere(), Output()
+    view.show_live(Reply(Feed(message(waiting), engine), writer), output)  # type: ignore[arg-type]
+    settle(engine)
+    [widget] = widgets
+    assert [what for what, _ in widget.shown["foot"]["buttons"]] == ["approve", "deny", "stop"]
+    for what in ("approve", "deny", "stop"):
+        widget.clicked(what)
+    settle(engine)
+    assert writer.told == [("a1", True), ("a1", False), "stop"]
+
+
+@pytest.mark.parametrize("what", ["resume", "again"])
+def test_what_goes_on_takes_the_place_of_what_broke_off(
+    engine: engines.Engine, widgets: list[ReplyWidget], what: str
+) -> None:
+    half, output = message(TextPart("Half"), status="interrupted"), Output()
+    more = Feed(
+        message(growing("Half an answer")).replace(id="m" if what == "resume" else "n"), engine
+    )
+    reply = BrokenOff(Feed.ended_with(half, engine), Reply(more))
+    view.show_ended(reply, output, offering=True)  # type: ignore[arg-type]
+    [offer], [widget] = output.below, widgets
+    assert [label for _, label in widget.shown["foot"]["buttons"]] == ["Resume", "Ask again"]
+    widget.clicked(what)
+    settle(engine)
+    live, other = (output, offer) if what == "resume" else (offer, output)
+    assert [blocks for _, blocks in widget.shown["sections"]] == [["<p>Half an answer</p>\n"]]
+    assert (output.now, offer.now) == (
+        ({"vnd.jupyter.widget-view+json", "markdown", "plain"}, {"plain"})
+        if what == "resume"
+        else ({"markdown", "plain"}, {"vnd.jupyter.widget-view+json", "plain"})
+    )
+    engine.call(more.end, message(TextPart("Half an answer."), status="complete"))
+    settle(engine)
+    assert live.shown[-1]["text/markdown"] == "Half an answer.\n\n*complete*"
+    assert other.shown[-1].get("text/markdown", "") in ("", output.shown[0]["text/markdown"])
+    assert len(output.below) == 1
+
+
+# -- words --
 
 
 def ended(
@@ -197,6 +315,13 @@ USED = {"inputTokens": 31, "outputTokens": 1212}
         ({"status": "streaming", "model": "m"}, "still being written when this was saved · m"),
         ({"usage": {"outputTokens": 7}}, "complete · 7 tokens"),
         ({"usage": "none of ours", "seconds": "soon"}, "complete"),
+        ({"continued": [{"at": 3, "by": "continuation"}]}, "complete · continued once"),
+        (
+            {"model": "m", "continued": [{"by": "continuation"}, {"by": "continuation"}]},
+            "complete · continued 2 times · m",
+        ),
+        ({"continued": [{"at": 3, "by": "provider"}]}, "complete"),
+        ({"continued": "none of ours"}, "complete"),
     ],
 )
 def test_the_status_line_says_what_is_known(more: dict[str, Any], line: str) -> None:
@@ -342,18 +467,35 @@ def test_a_restored_error_is_told_from_what_was_stored(engine: engines.Engine) -
     assert "no reason was given" in words.saved(silent)["text/plain"]
 
 
-def test_an_interrupted_answer_says_what_is_kept_and_what_to_do(engine: engines.Engine) -> None:
-    cut = StreamCut("gone")
-    feed = ended(engine, TextPart("one two"), status="interrupted", error=cut)
-    kept = words.saved(feed)["text/markdown"]
-    assert "> **Interrupted** after 2 words; what arrived is kept. `reply.resume()`" in kept
-    assert [label for _, label in words.foot(feed, feed.message())["buttons"]] == [
-        "Resume",
-        "Ask again",
-    ]
-    nothing = ended(engine, status="interrupted", error=cut)
+@pytest.mark.parametrize(
+    ("offered", "ways", "labels"),
+    [
+        (
+            words.offers(can_resume=True),
+            " `reply.resume()` goes on from there, `reply.regenerate()` asks again.",
+            ["Resume", "Ask again"],
+        ),
+        (words.offers(can_resume=False), " `reply.regenerate()` asks again.", ["Ask again"]),
+        ((), "", []),
+    ],
+)
+def test_an_interrupted_answer_says_what_is_kept_and_what_to_do(
+    engine: engines.Engine, offered: words.Buttons, ways: str, labels: list[str]
+) -> None:
+    feed = ended(engine, TextPart("one two"), status="interrupted", error=StreamCut("gone"))
+    kept = words.saved(feed, offered)["text/markdown"].split("\n\n")
+    assert kept[1] == f"> **Interrupted** after 2 words; what arrived is kept.{ways}"
+    foot = words.foot(feed, feed.message(), offered)
+    assert [label for _, label in foot["buttons"]] == labels
+    assert ("resume()" in foot["notices"]) == ("Resume" in labels)
+
+
+def test_what_broke_off_before_its_first_word_is_asked_again_by_its_cell(
+    engine: engines.Engine,
+) -> None:
+    nothing = ended(engine, status="interrupted", error=StreamCut("gone"))
     assert "Run the cell again" in words.saved(nothing)["text/plain"]
-    assert words.foot(nothing, nothing.message())["buttons"] == ()
+    assert not words.broke_off(nothing.message())
 
 
 def test_the_live_line_says_what_it_waits_for(engine: engines.Engine) -> None:

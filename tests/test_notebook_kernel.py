@@ -16,6 +16,7 @@ from chatkit.render import html
 from tests.kernels import Cell, Kernel
 from tests.servers import Provider
 from tests.test_notebook import Script
+from tests.test_steps import call
 
 pytestmark = pytest.mark.kernel
 
@@ -209,6 +210,30 @@ def test_what_broke_off_offers_to_go_on_in_its_own_cell(kernel: Kernel, provider
     assert BREAKS_OFF in cell.outputs[0]["data"]["text/plain"]
     assert "Answer to: Lisbon?" in cell.outputs[1]["data"]["text/plain"]
     assert len(provider.requests) == 2
+
+
+def test_an_answer_that_goes_on_does_so_where_it_broke_off(
+    kernel: Kernel, provider: Provider
+) -> None:
+    provider.answer(tokens=[call("look")], finish_reason="tool_calls")
+    provider.answer("", cut=True)
+    answer = provider.answer("Seven hills.", gated=True)
+    tool = "def look() -> int:\n    'Look.'\n    return 7"
+    kernel.run(f"{tool}\nchat = Chat('hills', model=model, tools=[look])", cell_id="open")
+    cell = kernel.run("chat.send('How many?')", cell_id="a")
+    kernel.until(lambda: len(cell.outputs) == 2)
+    offer = Page(kernel, widget(cell, 1))
+    kernel.until(lambda: bool(offer.shown["foot"]["buttons"]))
+    offer.click("resume")
+    kernel.until(lambda: VIEW in cell.outputs[0]["data"])
+    answer.release()
+    kernel.until(lambda: "Seven" in offer.html)
+    assert set(cell.outputs[1]["data"]) == {"text/plain"}
+    answer.open()
+    ends(kernel, cell)
+    assert "Seven hills.\n\n*complete" in cell.outputs[0]["data"]["text/markdown"]
+    assert cell.text.count("look()") == cell.text.count("Seven hills.") == 1
+    assert [output["data"] for output in cell.outputs[1:]] == [{"text/plain": ""}]
 
 
 def test_asking_again_is_refused_in_words_where_the_chat_is_gone(

@@ -19,26 +19,36 @@ PACE = 0.08  # seconds between updates
 SHARE = 0.01  # or so many for each answer being written: nobody reads two hundred at once
 SAVE_PACE = 2.0  # seconds at least between updates of the text that a save would keep
 SAVE_GROWTH = 1.5  # and as it is sent whole, it must have grown by so much: this adds up linearly
+_NOTHING = {"text/plain": ""}
 
 
 class LiveView:
     """A reply in a widget. In a cell its last word is plain Markdown in the widget's place;
-    in a widget of the user's own (`output` is None) it stays."""
+    in a widget of the user's own (`output` is None) it stays. One that only offers to go on
+    knows the output `above` it, where the answer stands that broke off."""
 
-    def __init__(self, reply: Reply, widget: ReplyWidget, output: CellOutput | None) -> None:
+    def __init__(
+        self,
+        reply: Reply,
+        widget: ReplyWidget,
+        output: CellOutput | None,
+        *,
+        above: CellOutput | None = None,
+    ) -> None:
         self._reply = reply
         self._feed = reply.feed
         self._widget = widget
         self._output = output
+        self._above = above
         self._due = 0.0
         self._called = False
         self._saved = 0
         self._save_due = time.monotonic() + SAVE_PACE
         widget.clicked = self._clicked
 
-    def follow(self) -> None:
-        """Show the reply as it grows, until it has ended."""
-        self._feed.engine.call(self._begin)
+    def follow(self, *, leaving: CellOutput | None = None) -> None:
+        """Show the reply as it grows, until it has ended; the widget leaves that output."""
+        self._feed.engine.call(self._begin, leaving)
 
     def retire(self) -> None:
         """Nobody sees it any more: the cell has been run again."""
@@ -46,9 +56,13 @@ class LiveView:
 
     # -- on the engine's thread --
 
-    def _begin(self) -> None:
+    def _begin(self, leaving: CellOutput | None) -> None:
         self._unwatch = self._feed.watch(self._look)
         self._look()
+        if leaving is not None:
+            if self._output is not None and not self._feed.ended:
+                self._output.replace(*self._widget.bundle(_saved(self._reply)))
+            leaving.replace(_NOTHING)  # now that the widget says that it is not over
 
     def _look(self) -> None:
         if self._feed.ended:
@@ -75,10 +89,13 @@ class LiveView:
         count = len(self._feed.chunks)
         if count > self._saved * SAVE_GROWTH:
             self._saved, self._save_due = count, time.monotonic() + SAVE_PACE
-            output.replace(*self._widget.bundle(words.saved(self._feed)))
+            output.replace(*self._widget.bundle(_saved(self._reply)))
 
     def _end(self) -> None:
         self._unwatch()
+        if self._feed.successor is not None:  # it was asked for again, beside this
+            self._feed = self._feed.last
+            return self._begin(None)
         self._show_for_good()
         if self._output is not None:
             offer(self._reply, self._output)
@@ -92,7 +109,7 @@ class LiveView:
 
     def _show_for_good(self) -> None:
         if self._output is not None:
-            self._output.replace(words.saved(self._feed))
+            self._output.replace(_saved(self._reply))
             self._show()  # where a page was loaded meanwhile, it cannot replace the output
         else:
             self._show()
@@ -100,7 +117,7 @@ class LiveView:
 
     def _show(self) -> None:
         message = self._feed.message()
-        self._widget.show(words.foot(self._feed, message), message, ended=self._feed.ended)
+        self._widget.show(_foot(self._reply, message), message, ended=self._feed.ended)
 
     def _retire(self) -> None:
         self._unwatch()
@@ -121,7 +138,7 @@ class LiveView:
                 self._go_on(self._reply.regenerate)
             case "tell":
                 call(self._widget.tell_all)
-            case "close" if self._output is not None:
+            case "close" if self._output is not None and self._feed.ended:
                 call(self._widget.close)
 
     def _decide(self, allowed: bool) -> None:
@@ -130,41 +147,44 @@ class LiveView:
             (self._reply.approve if allowed else self._reply.deny)(call)
 
     def _go_on(self, ask: Callable[[], Reply]) -> None:
-        """Show the answer that `ask` brings in the same place."""
+        """Show the answer that `ask` brings: here, or where the beginning of it stands."""
         try:
             reply = ask()
         except ChatkitError as refused:
-            foot = words.foot(self._feed, self._feed.message()) | words.refused(refused)
+            foot = _foot(self._reply, self._reply.message) | words.refused(refused)
             self._feed.engine.call(self._widget.show, foot)
         else:
-            LiveView(reply, self._widget, self._output).follow()
+            if reply.id == self._reply.id and self._above is not None:
+                LiveView(reply, self._widget, self._above).follow(leaving=self._output)
+            else:
+                LiveView(reply, self._widget, self._output).follow()
 
 
 class SavedView:
     """A reply where nobody looks: as it stands now, and as it stands at the cell's end."""
 
     def __init__(self, reply: Reply, output: CellOutput) -> None:
-        self._feed = reply.feed
+        self._reply = reply
         self._output = output
-        output.open(words.saved(self._feed))
+        output.open(_saved(reply))
 
     def finish(self) -> None:
         """The cell ends."""
-        self._output.replace(words.saved(self._feed))
+        self._output.replace(_saved(self._reply))
 
 
 def show_live(reply: Reply, output: CellOutput) -> LiveView:
     """Show a reply in an output of the cell that runs now, and follow it."""
-    widget = ReplyWidget(words.foot(reply.feed, reply.message))
+    widget = ReplyWidget(_foot(reply, reply.message))
     view = LiveView(reply, widget, output)
-    output.open(*widget.bundle(words.saved(reply.feed)))
+    output.open(*widget.bundle(_saved(reply)))
     view.follow()
     return view
 
 
 def show_ended(reply: Reply, output: CellOutput, *, offering: bool) -> None:
     """Show a reply that is over; with `offering`, go on from it if it broke off."""
-    output.open(words.saved(reply.feed))
+    output.open(_saved(reply))
     if offering:
         offer(reply, output)
 
@@ -178,7 +198,7 @@ def show_files(turn: Message, output: CellOutput) -> None:
 
 def show_into(reply: Reply, into: Any) -> None:
     """Show a reply live in an `ipywidgets.Output` or a box, below what is in it already."""
-    widget = ReplyWidget(words.foot(reply.feed, reply.message))
+    widget = ReplyWidget(_foot(reply, reply.message))
     view = LiveView(reply, widget, None)
     match into:
         case Output():
@@ -191,10 +211,23 @@ def show_into(reply: Reply, into: Any) -> None:
 
 
 def offer(reply: Reply, output: CellOutput) -> None:
-    """Below an answer that broke off: Resume and Ask again."""
+    """Below an answer that broke off: Ask again, and Resume where that goes on from there."""
     message = reply.message
-    if reply.in_chat and words.offers(message):
-        widget = ReplyWidget(words.foot(reply.feed, message) | {"line": "", "notices": ""})
+    if _offers(reply, message):
+        widget = ReplyWidget(_foot(reply, message) | {"line": "", "notices": ""})
         below = output.another()
-        LiveView(reply, widget, below)
-        below.add(*widget.bundle({"text/plain": ""}))
+        LiveView(reply, widget, below, above=output)
+        below.add(*widget.bundle(_NOTHING))
+
+
+def _offers(reply: Reply, message: Message) -> words.Buttons:
+    broke_off = reply.in_chat and words.broke_off(message)
+    return words.offers(can_resume=reply.can_resume) if broke_off else ()
+
+
+def _foot(reply: Reply, message: Message) -> dict[str, Any]:
+    return words.foot(reply.feed, message, _offers(reply, message))
+
+
+def _saved(reply: Reply) -> dict[str, str]:
+    return words.saved(reply.feed, _offers(reply, reply.message))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from chatkit.beside import file_line, literal, pieces, question
+from chatkit.beside import continued, file_line, literal, pieces, question
 from chatkit.calls import open_calls
 from chatkit.errors import describe
 from chatkit.feed import Feed
@@ -22,9 +22,11 @@ from chatkit.messages import (
 )
 from chatkit.render import html, image, markdown, plain
 
-_STOP = (("stop", "Stop"),)  # buttons: what each one says when clicked, and its label
-_ALLOW = (("approve", "Allow"), ("deny", "Do not allow"))
-_OFFERS = (("resume", "Resume"), ("again", "Ask again"))
+Buttons = tuple[tuple[str, str], ...]  # what each one says when clicked, and its label
+_STOP: Buttons = (("stop", "Stop"),)
+_ALLOW: Buttons = (("approve", "Allow"), ("deny", "Do not allow"))
+_RESUME: Buttons = (("resume", "Resume"),)
+_AGAIN: Buttons = (("again", "Ask again"),)
 _CUT_SHORT = {
     "length": "complete, cut off at the token limit",
     "content-filter": "complete, cut off by the provider's filter",
@@ -50,23 +52,20 @@ class Notice(NamedTuple):
 # -- what the view shows --
 
 
-def foot(feed: Feed, message: Message) -> dict[str, Any]:
-    """What stands below an answer, as the view's script takes it."""
+def foot(feed: Feed, message: Message, offered: Buttons = ()) -> dict[str, Any]:
+    """What stands below an answer, as the view's script takes it; `offered` once it is over."""
     began = message.created_at if message.status == "streaming" else None
     return {
         "over": feed.ended,
         "line": status_line(message) if feed.ended else live_line(feed, message),
         "since": None if began is None else began.timestamp() * 1000,
-        "notices": html("\n\n".join(map(_box, notices(feed, message)))),
-        "buttons": _buttons(feed, message),
+        "notices": html("\n\n".join(map(_box, notices(feed, message, offered)))),
+        "buttons": offered if feed.ended else _buttons(message),
     }
 
 
-def _buttons(feed: Feed, message: Message) -> tuple[tuple[str, str], ...]:
-    if feed.ended:
-        return _OFFERS if offers(message) else ()
-    asked = _asked(message)
-    return (*_ALLOW, *_STOP) if asked else _STOP
+def _buttons(message: Message) -> Buttons:
+    return (*_ALLOW, *_STOP) if _asked(message) else _STOP
 
 
 def _asked(message: Message) -> ToolPart | None:
@@ -80,9 +79,14 @@ def refused(error: Exception) -> dict[str, Any]:
     return {"notices": html(_box(Notice("Error:", str(error)))), "buttons": ()}
 
 
-def offers(message: Message) -> bool:
+def broke_off(message: Message) -> bool:
     """Whether to offer going on: it broke off, and there is something to go on from."""
     return message.status == "interrupted" and not message.is_empty
+
+
+def offers(*, can_resume: bool) -> Buttons:
+    """What to offer below an answer that broke off."""
+    return (*_RESUME, *_AGAIN) if can_resume else _AGAIN
 
 
 def live_line(feed: Feed, message: Message) -> str:
@@ -107,10 +111,10 @@ def live_line(feed: Feed, message: Message) -> str:
 # -- what a notebook keeps --
 
 
-def saved(feed: Feed) -> dict[str, str]:
+def saved(feed: Feed, offered: Buttons = ()) -> dict[str, str]:
     """An answer as a notebook file keeps it: Markdown and plain text, its status line below."""
     message = feed.message()
-    line, beside = status_line(message), notices(feed, message)
+    line, beside = status_line(message), notices(feed, message, offered)
     parts = [piece.markdown for piece in pieces(message)]
     boxes = [_box(notice) for notice in beside]
     said = [message.text.strip(), *(notice.plain for notice in beside), line]
@@ -133,20 +137,20 @@ def sent(files: list[FilePart]) -> dict[str, str]:
 
 def status_line(message: Message) -> str:
     """How an answer stands, who gave it, and what it took."""
-    said = [_standing(message), _model(message), _tokens(message)]
+    said = [_standing(message), continued(message), _model(message), _tokens(message)]
     if message.status in ENDED:
         said += [_seconds(message.metadata.get("seconds")), _cost(message.metadata.get("cost"))]
     return " · ".join(filter(None, said))
 
 
-def notices(feed: Feed, message: Message) -> list[Notice]:
+def notices(feed: Feed, message: Message, offered: Buttons = ()) -> list[Notice]:
     """What a reader must know beside the answer."""
     said = [Notice("Note:", warning) for warning in feed.warnings]
     if not feed.ended and (call := _asked(message)):
         said.append(Notice(f"May {literal(call.title or call.tool_name)} run?", "", question(call)))
     match message.status:
         case "interrupted":
-            said.append(_interrupted(message))
+            said.append(_interrupted(message, offered))
         case "error":
             said.append(_failed(message, feed.error))
     return said
@@ -191,17 +195,16 @@ def _cost(cost: object) -> str:
     return f"${cost:.2g}" if isinstance(cost, int | float) and cost else ""
 
 
-def _interrupted(message: Message) -> Notice:
+def _interrupted(message: Message, offered: Buttons) -> Notice:
     if message.is_empty:
         return Notice(
             "Interrupted", advice="before anything arrived. Run the cell again to ask again."
         )
     count = len(message.text.split())
-    return Notice(
-        "Interrupted",
-        advice=f"after {count:,} word{'s'[: count != 1]}; what arrived is kept. "
-        "`reply.resume()` goes on, `reply.regenerate()` asks again.",
-    )
+    kept = f"after {count:,} word{'s'[: count != 1]}; what arrived is kept."
+    ways = ["`reply.resume()` goes on from there"] if set(_RESUME) & set(offered) else []
+    ways += ["`reply.regenerate()` asks again"] if offered else []
+    return Notice("Interrupted", advice=f"{kept} {', '.join(ways)}." if ways else kept)
 
 
 def _failed(message: Message, error: Exception | None) -> Notice:

@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.lab import Notebook
 from tests.e2e.test_session import ANSWER, ASK, opening
 from tests.servers import Provider
+from tests.test_steps import call
 
 pytestmark = pytest.mark.e2e
 
@@ -16,6 +17,12 @@ Open = Callable[..., Notebook]
 
 COMMS = "import comm\nlen(comm.get_comm_manager().comms)"
 OFTEN = "from chatkit.notebook import view\nview.SAVE_PACE = 0.0"
+HILLS = """
+def look() -> int:
+    'Look.'
+    return 7
+
+chat = Chat('hills', model=chat.model, tools=[look])"""
 DARK, LIGHT = "JupyterLab Dark", "JupyterLab Light"
 
 # The lowest and the greatest height of the cell's outputs, in all frames from now on.
@@ -102,6 +109,32 @@ def test_the_view_leaves_no_comm_behind(open_notebook: Open, provider: Provider)
     notebook.until(
         "return !JSON.stringify(cells[1].model.outputs.toJSON()).includes('widget-view')"
     )
+    notebook.run(2)
+    assert notebook.text(2) == "0"
+
+
+def test_an_answer_that_goes_on_does_so_where_it_broke_off(
+    open_notebook: Open, provider: Provider
+) -> None:
+    provider.answer(tokens=[call("look")], finish_reason="tool_calls")
+    provider.answer("", cut=True)
+    answer = provider.answer("Seven hills.", gated=True)
+    notebook = open_notebook(opening(provider) + HILLS, "reply = chat.send('How many?')", COMMS)
+    notebook.run(0)
+    notebook.run(1)
+    notebook.wait_text(1, "Interrupted")
+    notebook.press(1, "Resume")
+    answer.release()
+    notebook.wait_text(1, "Seven")
+    assert "Interrupted" not in notebook.text(1)
+    notebook.screenshot("view-goes-on")
+    answer.open()
+    notebook.wait_text(1, "complete")
+    for said in ("look()", "Seven hills."):
+        assert notebook.text(1).count(said) == 1
+    first, second = notebook.save()["cells"][1]["outputs"]
+    assert set(first["data"]) == {"text/markdown", "text/plain"}
+    assert second["data"] == {"text/plain": []}
     notebook.run(2)
     assert notebook.text(2) == "0"
 
