@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,23 +29,26 @@ Chat(sys.argv[2], model=model, store=sys.argv[3]).send("Count.").wait()
 
 @pytest.mark.faults
 def test_fifty_kills_lose_no_more_than_the_last_moment(
-    provider: Provider, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    provider: Provider,
+    model: Model,
+    tmp_path: Path,
+    chance: random.Random,
+    tell: Callable[[str], None],
 ) -> None:
     store, whole = tmp_path / "store", "".join(TOKENS)
     size = wire_size(provider, model)
     lost: list[float] = []  # milliseconds of stream
     for number in range(KILLS):
-        sent, pace = killed(provider, f"trip {number}", store, size, random.uniform(0.02, 0.8))
+        sent, pace = killed(provider, f"trip {number}", store, size, chance.uniform(0.02, 0.8))
         _, answer = Chat(f"trip {number}", model=model, store=store).messages
         assert answer.status == "interrupted"
         assert whole.startswith(answer.text), "a clean prefix"
         lost.append((sent - len(answer.text) // len(TOKENS[0])) * pace * 1000)
-    with capsys.disabled():
-        late = sum(each > 60 for each in lost)
-        print(
-            f"\n{KILLS} kills: 0 broken; lost of the stream: median"
-            f" {statistics.median(lost):.0f} ms, most {max(lost):.0f} ms, {late} over 60 ms"
-        )
+    late = sum(each > 60 for each in lost)
+    tell(
+        f"{KILLS} kills: 0 broken; lost of the stream: median"
+        f" {statistics.median(lost):.0f} ms, most {max(lost):.0f} ms, {late} over 60 ms"
+    )
     assert statistics.quantiles(lost, n=10)[-1] <= 60
 
 
