@@ -49,9 +49,9 @@ def server() -> Iterator[str]:
             process.kill()
 
 
-def client(*arguments: str) -> Json:
+def client(*arguments: str, module: str = "client") -> Json:
     """One measurement in a fresh process."""
-    command = [sys.executable, "-m", "tests.benchmarks.client", *arguments]
+    command = [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     if told.returncode:
         raise SystemExit(told.stderr)
@@ -138,8 +138,19 @@ def browser(port: str) -> Iterator[Row]:
     yield Row("CPU of rendering a token, 20,000 against 2,000", told, long / short, 1.1)
 
 
+def elsewhere(port: str) -> Iterator[Row]:
+    """An answer that another process writes, through the store; the bars are in seconds."""
+    seen = client(module="elsewhere")
+    told = f"median {seen['late'] * 1000:.0f} ms, most {seen['latest'] * 1000:.0f} ms"
+    yield Row("seconds that a word of another process is late", told, seen["late"], 0.06)
+    yield Row("cores that following and asking cost", "", seen["cores"], 0.1)
+    told = f"median {seen['stop'] * 1000:.0f} ms, most {seen['slowest'] * 1000:.0f} ms"
+    yield Row("seconds until a stop reaches another's provider", told, seen["slowest"], 0.2)
+
+
 MEASURES: dict[str, Callable[[str], Iterator[Row]]] = {
-    measure.__name__: measure for measure in (cpu, growth, many, restore, importing, browser)
+    measure.__name__: measure
+    for measure in (cpu, growth, many, restore, importing, browser, elsewhere)
 }
 
 if __name__ == "__main__":
