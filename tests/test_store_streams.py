@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chatkit.errors import Fenced
-from chatkit.stores import Lease, Store, _owner
+from chatkit.stores import Lease, Store, _owner, _streams
 from chatkit.stores._rows import Rows
 from chatkit.stores.disk import DiskStore
 from tests.storing import (
@@ -307,6 +307,19 @@ def test_whoever_is_given_a_lease_becomes_the_writer_by_its_first_beat(store: St
     info = run(store.status("trip", "a"))
     assert info is not None
     assert not info.alive
+
+
+def test_whoever_adds_to_a_stream_is_its_writer_again_with_the_next_sign_of_life(
+    store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = run(store.acquire("trip", "a"))
+    assert lease is not None
+    monkeypatch.setattr(_owner, "_role", "worker")  # as another process would be told apart
+    monkeypatch.setattr(_streams, "BEAT", 0.0)
+    run(store.extend(lease, [{"n": 1}]))
+    info = run(store.status("trip", "a"))
+    assert info is not None
+    assert info.owner["role"] == "worker"
 
 
 def test_a_beat_keeps_a_silent_stream_alive(store: DiskStore, database: Path) -> None:
