@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 
+from chatkit.answers.producer import FinishEvent
 from chatkit.chat import Chat
 from chatkit.errors import (
     AuthError,
@@ -54,7 +55,6 @@ from chatkit.messages import (
     UnknownPart,
     Usage,
 )
-from chatkit.producer import FinishEvent
 from chatkit.providers import get_model
 from chatkit.replies import Reply, stream_text
 from chatkit.stores import open_store

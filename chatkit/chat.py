@@ -9,15 +9,17 @@ from typing import Any, Literal
 
 from chatkit import engine as engines
 from chatkit import host
-from chatkit.calls import check_wait, is_at_calls
-from chatkit.conversation import Settings, conversation
-from chatkit.errors import BadChatId, MessageError
+from chatkit.answers.calls import check_wait, is_at_calls
+from chatkit.answers.steps import MAX_STEPS, checked_steps
+from chatkit.conversation import conversation
+from chatkit.errors import MessageError
 from chatkit.messages import ENDED, Message, Usage
+from chatkit.prompts import Settings
 from chatkit.providers import Model, get_model
 from chatkit.providers.options import check_choice
+from chatkit.record import checked_id
 from chatkit.replies import Reply
 from chatkit.schema import schema_of
-from chatkit.steps import MAX_STEPS, checked_steps
 from chatkit.stores import Store, open_store
 from chatkit.tools import as_tools
 from chatkit.tree import Node, Tree
@@ -54,7 +56,7 @@ class Chat:
         detached: bool = False,
         **options: Any,
     ) -> None:
-        self.id = _checked_id(id)
+        self.id = checked_id(id)
         self.store = open_store(store)
         self._conversation = conversation(self.store, id)
         header = self._conversation.record.header
@@ -202,7 +204,7 @@ class Chat:
             return [
                 other.message
                 for other in self._tree.siblings(node)
-                if other is node or not _is_failed_attempt(other)
+                if other is node or not other.is_failed_attempt
             ]
 
     def switch(self, message: Message | str) -> None:
@@ -333,20 +335,6 @@ def _stored_model(header: Mapping[str, Any]) -> Model:
     return get_model(header.get("model"), base_url=header.get("baseUrl"))
 
 
-def _checked_id(id: str) -> str:
-    """Raises BadChatId unless `id` can name a chat: 1 to 200 printable characters, no slash."""
-    if not isinstance(id, str):
-        raise BadChatId(f"a chat id is text, not {type(id).__name__}: {id!r:.80}")
-    if not id.strip() or id != id.strip() or len(id) > 200:
-        raise BadChatId(
-            f"{id!r:.80} cannot name a chat: 1 to 200 characters, no space at either end"
-        )
-    odd = [char for char in id if char in "/\\" or not char.isprintable()]
-    if odd:
-        raise BadChatId(f"{id!r} cannot name a chat: {odd[0]!r} is not allowed in it")
-    return id
-
-
 def _asks_again(answer: Node) -> bool:
     """Whether asking again loses nothing: it failed, or broke off with nothing to keep.
 
@@ -357,7 +345,3 @@ def _asks_again(answer: Node) -> bool:
     if answer.status == "interrupted":
         return answer.message.is_empty or not host.current().attended
     return answer.status == "error"
-
-
-def _is_failed_attempt(node: Node) -> bool:
-    return node.status in ("error", "interrupted") and node.message.is_empty

@@ -10,48 +10,31 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
-from chatkit import continuing, host
 from chatkit import engine as engines
-from chatkit.calls import is_at_calls
+from chatkit import host
+from chatkit.answers import continuing
+from chatkit.answers.calls import is_at_calls
+from chatkit.answers.feed import Feed
+from chatkit.answers.follower import Follower, partial, take_over
+from chatkit.answers.journal import Record
+from chatkit.answers.producer import Ask, Producer
+from chatkit.detached.handover import Held, detached, producer_of
+from chatkit.detached.jobs import Job
 from chatkit.errors import MessageError, StoreError, revive
-from chatkit.feed import Feed
-from chatkit.follower import Follower, partial, take_over
-from chatkit.handover import Held, detached, producer_of
 from chatkit.host import Position
-from chatkit.jobs import Job
-from chatkit.journal import Record
-from chatkit.messages import ENDED, FilePart, Message, as_messages
-from chatkit.producer import Ask, Producer
-from chatkit.providers import Model
+from chatkit.messages import ENDED, Message
+from chatkit.prompts import Settings, prompt
 from chatkit.record import ChatRecord
 from chatkit.reducer import settled
 from chatkit.replies import Reply, new_id
-from chatkit.schema import Schema
-from chatkit.steps import MAX_STEPS, Question
 from chatkit.stores import Store
-from chatkit.tools import Tool
 from chatkit.tree import Node, Tree
-
-WATCH = 0.25  # seconds between looks for what other processes wrote
-
-
-class Settings(NamedTuple):
-    """Whom to ask, and how."""
-
-    model: Model
-    system: str | None
-    options: Mapping[str, Any]
-    tools: Mapping[str, Tool] = {}
-    max_steps: int = MAX_STEPS
-    schema: Schema | None = None
-    repair: bool = False
-    detached: bool = False  # a process of its own writes the answer
+from chatkit.watch import Watch, watch
 
 
 class Conversation:
@@ -68,7 +51,7 @@ class Conversation:
         self._asked: dict[str, Settings] = {}
         self._feeds: dict[str, Feed] = {}
         self._catching_up = asyncio.Lock()
-        self._watched_by: engines.Engine | None = None
+        self._watch: Watch | None = None
 
     @property
     def tree(self) -> Tree:
@@ -93,6 +76,10 @@ class Conversation:
         """Read the chat from its store; answers whose producer is gone become `interrupted`."""
         await self.record.load()
         await self._attend(self.tree.nodes)
+
+    def is_behind(self, revision: int | None) -> bool:
+        """Whether the chat at this revision is not the one that is known here."""
+        return self.record.is_behind(revision)
 
     async def catch_up(self) -> None:
         """Take in what other processes have written since."""
@@ -151,10 +138,8 @@ class Conversation:
 
     def watch(self) -> None:
         """See to it that what other processes write appears here."""
-        engine = engines.get_engine()
-        if self._watched_by is not engine:  # a forked child has one of its own
-            self._watched_by = engine
-            engine.submit(_watch(weakref.ref(self)))
+        self._watch = watch(self.store, engines.get_engine())  # a forked child has one of its own
+        self._watch.add(self)
 
     # -- asking --
 
@@ -205,7 +190,12 @@ class Conversation:
 
         record = self.record.answer(node, catch_up)
         ask = Ask(
-            self._question(settings, replaces, resumes=is_continuation),
+            settings.question(
+                self.id,
+                replaces=replaces,
+                resumes=is_continuation,
+                can_ask=host.current().asks,
+            ),
             lambda: self._prompt(node.parent, settings.system),
             is_continuation=is_continuation,
             otherwise=lambda: self.regenerate(message).feed,
@@ -233,20 +223,6 @@ class Conversation:
             system=settings.system,
             engine=feed.engine,
             adopt=lambda producer: self._adopt(node, feed, producer),
-        )
-
-    def _question(self, settings: Settings, replaces: str, *, resumes: bool) -> Question:
-        return Question(
-            settings.model,
-            settings.options,
-            tools=settings.tools,
-            max_steps=settings.max_steps,
-            schema=settings.schema,
-            repair=settings.repair,
-            chat_id=self.id,
-            replaces=replaces,
-            resumes=resumes,
-            can_ask=host.current().asks,
         )
 
     async def take_on(self, job: Job) -> Producer:
@@ -278,14 +254,7 @@ class Conversation:
 
     def _prompt(self, turn: str | None, system: str | None) -> list[Message]:
         with self.record.lock:
-            path = self.tree.path(turn)
-            # what was refused would be refused again with everything that is said after it
-            refused = {asked.id for asked, answer in pairwise(path) if _is_refused(asked, answer)}
-            kept = [node for node in path if node.id not in refused and node.parent not in refused]
-            messages = [node.message for node in kept]
-        if system is None:
-            return messages
-        return [*as_messages([{"role": "system", "content": system}]), *messages]
+            return prompt(self.tree.path(turn), system)
 
     def delete(self) -> None:
         """Remove everything, here and in the store."""
@@ -383,17 +352,6 @@ class Conversation:
         return stopped
 
 
-def _is_refused(asked: Node, answer: Node) -> bool:
-    """Whether all that was answered is that the turn cannot be sent: for its files, its length."""
-    if answer.role != "assistant" or answer.status != "error" or not answer.message.is_empty:
-        return False
-    told = answer.message.metadata.get("error") or {}
-    has_files = any(isinstance(part, FilePart) for part in asked.message.parts)
-    return told.get("type") in ("MessageError", "TooLarge") or (
-        has_files and told.get("status") in (400, 415, 422, 500)
-    )
-
-
 def conversation(store: Store, id: str) -> Conversation:
     """The conversation of this process for a chat, read from its store the first time."""
     with _lock:
@@ -407,15 +365,6 @@ def conversation(store: Store, id: str) -> Conversation:
             found.refresh()
         found.watch()
         return found
-
-
-async def _watch(watched: weakref.ref[Conversation]) -> None:
-    """Take in what other processes write, as long as somebody here holds the conversation."""
-    while (found := watched()) is not None:
-        with suppress(StoreError):  # whoever writes next is told
-            await found.catch_up()
-        del found
-        await asyncio.sleep(WATCH)
 
 
 def _forget_threads() -> None:

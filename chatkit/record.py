@@ -71,9 +71,14 @@ class ChatRecord:
             self._take_header(stored)
             self.tree = Tree(map(Node.from_row, stored.rows), self._head)
 
+    def is_behind(self, revision: int | None) -> bool:
+        """Whether the chat at this revision is not the one that is known here."""
+        return (revision or 0) != self._revision
+
     async def catch_up(self, is_written_here: Callable[[str], bool]) -> list[str]:
         """Take in what other processes wrote; the ids of what is new or not as it was."""
-        if (await self.store.revision(self.id) or 0) == self._revision:
+        [revision] = await self.store.revisions([self.id])
+        if not self.is_behind(revision):
             return []
         stored = await self.store.load(self.id) or Stored({}, [])
         with self.lock:
@@ -269,3 +274,17 @@ class AnswerRecord:
 
     async def end(self, lease: Lease | None, message: Message) -> None:
         await self._record.end(self._node, lease, message)
+
+
+def checked_id(id: str) -> str:
+    """Raises BadChatId unless `id` can name a chat: 1 to 200 printable characters, no slash."""
+    if not isinstance(id, str):
+        raise BadChatId(f"a chat id is text, not {type(id).__name__}: {id!r:.80}")
+    if not id.strip() or id != id.strip() or len(id) > 200:
+        raise BadChatId(
+            f"{id!r:.80} cannot name a chat: 1 to 200 characters, no space at either end"
+        )
+    odd = [char for char in id if char in "/\\" or not char.isprintable()]
+    if odd:
+        raise BadChatId(f"{id!r} cannot name a chat: {odd[0]!r} is not allowed in it")
+    return id

@@ -9,17 +9,17 @@ from typing import Any, Protocol
 
 from chatkit import engine as engines
 from chatkit import host
-from chatkit.calls import check_wait, open_calls
+from chatkit.answers.calls import check_wait, open_calls
+from chatkit.answers.feed import Cursor, Feed
+from chatkit.answers.producer import Ask, OnChunk, OnFinish, Producer
+from chatkit.answers.steps import MAX_STEPS, Question, checked_steps
+from chatkit.answers.structure import object_of, partial_of
 from chatkit.chunks import Chunk, TextDelta
 from chatkit.errors import ConfigError
-from chatkit.feed import Cursor, Feed
 from chatkit.messages import Message, Status, ToolPart, Usage, as_messages
-from chatkit.producer import Ask, OnChunk, OnFinish, Producer
 from chatkit.providers import Model, get_model
 from chatkit.providers.options import check_choice
 from chatkit.schema import Schema, schema_of
-from chatkit.steps import MAX_STEPS, Question, checked_steps
-from chatkit.structure import object_of, partial_of
 from chatkit.tools import as_tools
 from chatkit.ui_stream import UIStream
 

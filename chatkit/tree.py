@@ -84,6 +84,11 @@ class Node:
             return status
         return self.message.status
 
+    @property
+    def is_failed_attempt(self) -> bool:
+        """Whether it is an answer with nothing in it."""
+        return self.status in ("error", "interrupted") and self.message.is_empty
+
     def row(self, message: Message | None = None) -> JSON:
         """The row to store."""
         row = {"id": self.id, "parent": self.parent}

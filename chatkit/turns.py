@@ -8,10 +8,10 @@ from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from chatkit.conversation import Settings
 from chatkit.errors import MessageError
 from chatkit.files import as_parts
 from chatkit.messages import Message, TextPart, as_messages, part_to_json
+from chatkit.prompts import Settings
 from chatkit.replies import new_id
 from chatkit.tree import Place, Tree
 

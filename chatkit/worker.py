@@ -17,12 +17,12 @@ from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 
+from chatkit.answers.producer import Producer
 from chatkit.chunks import Chunk, Data
 from chatkit.conversation import Conversation, conversation
+from chatkit.detached.jobs import Job
 from chatkit.engine import get_engine
 from chatkit.errors import ChatkitError
-from chatkit.jobs import Job
-from chatkit.producer import Producer
 from chatkit.stores import open_store, play
 
 IDLE = 30.0  # seconds without an answer to write, after which the next one starts another worker

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from chatkit.answers.feed import Feed
 from chatkit.chunks import Chunk
 from chatkit.engine import get_engine
-from chatkit.feed import Feed
 from chatkit.messages import Message, Status
 from chatkit.reducer import settled
 from chatkit.replies import Reply

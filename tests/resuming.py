@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chatkit.continuing import reopened
+from chatkit.answers.continuing import reopened
+from chatkit.answers.feed import Feed
+from chatkit.answers.producer import Ask, Producer
+from chatkit.answers.steps import Question
 from chatkit.engine import get_engine
-from chatkit.feed import Feed
 from chatkit.messages import Message, as_messages
-from chatkit.producer import Ask, Producer
 from chatkit.providers import Model
 from chatkit.replies import Reply
-from chatkit.steps import Question
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chatkit import chunks as c
 from chatkit import get_model, stream_text
-from chatkit.continuing import (
+from chatkit.answers.continuing import (
     LONGEST,
     PLEASE,
     SHORTEST,

@@ -130,7 +130,7 @@ def test_pump_without_a_loop_is_a_plain_wait() -> None:
 FORK = """
 import os
 from chatkit.engine import get_engine
-from chatkit.feed import Feed
+from chatkit.answers.feed import Feed
 from chatkit.messages import Message, TextPart
 from chatkit.replies import Reply
 

@@ -9,9 +9,9 @@ import pytest
 
 from chatkit import Chat, get_model, stream_text
 from chatkit import engine as engines
+from chatkit.answers.follower import partial
 from chatkit.chunks import from_json
 from chatkit.errors import ConfigError, SchemaMismatch
-from chatkit.follower import partial
 from chatkit.messages import Message, ToolPart
 from chatkit.providers import Model
 from chatkit.reducer import reduce, unfold

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from chatkit import ConfigError, get_model, open_store, tool
-from chatkit.jobs import Job, job_of
+from chatkit.answers.steps import Question
+from chatkit.detached.jobs import Job, job_of
 from chatkit.messages import as_messages
 from chatkit.providers import Model
 from chatkit.providers.table import ENDPOINTS
 from chatkit.schema import schema_of
-from chatkit.steps import Question
 from tests.test_steps import add
 
 HELLO = as_messages([{"role": "user", "content": "Hello", "id": "hello"}])

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from chatkit import journal as journals
+from chatkit.answers import journal as journals
+from chatkit.answers.feed import Feed
+from chatkit.answers.journal import Journal
 from chatkit.chunks import TextDelta
 from chatkit.engine import get_engine
 from chatkit.errors import StoreError
-from chatkit.feed import Feed
-from chatkit.journal import Journal
 from chatkit.messages import Message
 from chatkit.stores import Lease, Row
 from chatkit.stores.disk import DiskStore

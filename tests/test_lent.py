@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from chatkit import chunks as c
-from chatkit import lent, tool
-from chatkit.calls import CRASHED, marked, open_calls
+from chatkit import tool
+from chatkit.answers import lent
+from chatkit.answers.calls import CRASHED, marked, open_calls
+from chatkit.answers.feed import Feed
+from chatkit.answers.lent import LentCalls
 from chatkit.engine import get_engine
 from chatkit.errors import StreamCut
-from chatkit.feed import Feed
-from chatkit.lent import LentCalls
 from chatkit.messages import Message, ToolPart
 from chatkit.stores import this_process
 from tests.test_steps import add, tools_of

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit import engine as engines
+from chatkit.answers.feed import Feed
 from chatkit.beside import call_line
 from chatkit.errors import AuthError, StreamCut
-from chatkit.feed import Feed
 from chatkit.messages import (
     FilePart,
     Message,

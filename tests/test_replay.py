@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from chatkit import chunks as c
-from chatkit.continuing import reopened
+from chatkit.answers.continuing import reopened
+from chatkit.answers.replay import Replay
 from chatkit.messages import Message
 from chatkit.reducer import reduce, settled, unfold
-from chatkit.replay import Replay
 from tests.far_side import events_of
 from tests.recorded import Case, cases, model_for
 

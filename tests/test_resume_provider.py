@@ -15,17 +15,17 @@ import pytest
 
 from chatkit import Chat, get_model, stream_text
 from chatkit import chunks as c
-from chatkit import far_side as policy
+from chatkit.answers import far_side as policy
+from chatkit.answers.producer import Producer
+from chatkit.answers.totals import Totals
 from chatkit.errors import NotFound, StoreError, StreamCut, UnknownOption
 from chatkit.messages import Message, ReasoningPart, TextPart, as_messages
-from chatkit.producer import Producer
 from chatkit.providers import Model
 from chatkit.reducer import reduce, settled
 from chatkit.replies import Reply
 from chatkit.stores import Lease
 from chatkit.stores.disk import DiskStore
 from chatkit.tools import as_tools
-from chatkit.totals import Totals
 from tests.far_side import TOO_OLD, UNKNOWN, FarSide, Refusal, events_of
 from tests.recorded import Case, cases
 from tests.resuming import call_wire, responses_wire, taken_up
@@ -240,7 +240,7 @@ def test_an_error_in_its_stream_is_none_of_the_answer(far_side: FarSide) -> None
 def test_an_answer_that_hangs_is_asked_for(
     far_side: FarSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit.far_side.SILENCE", 0.05)
+    monkeypatch.setattr("chatkit.answers.far_side.SILENCE", 0.05)
     answer = far_side.answer(WIRE, written=4)
     reply = asked(far_side).consume()
     far_side.until(lambda: POLL in far_side.asked)

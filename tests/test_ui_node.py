@@ -15,10 +15,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from chatkit import chunks as c
+from chatkit.answers.feed import Feed
 from chatkit.chat import Chat
 from chatkit.engine import get_engine
 from chatkit.errors import ProviderError, StreamCut, StreamFailed
-from chatkit.feed import Feed
 from chatkit.messages import DataPart, FilePart, Message, SourceUrlPart, ToolPart
 from chatkit.providers import get_model
 from chatkit.replies import Reply, stream_text

@@ -15,10 +15,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from chatkit import chunks as c
+from chatkit.answers.feed import Feed
 from chatkit.chat import Chat
 from chatkit.engine import get_engine
 from chatkit.errors import StreamCut, StreamFailed
-from chatkit.feed import Feed
 from chatkit.providers import Model
 from chatkit.providers.ui.stream import UIDecoder
 from chatkit.replies import Reply, stream_text

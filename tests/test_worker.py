@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from chatkit import Chat, Reply, chats, get_model, workers
+from chatkit import Chat, Reply, chats, get_model
+from chatkit.detached import workers
 from chatkit.providers import Model
 from chatkit.stores.disk import DiskStore
 from tests.kernels import Kernel

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from chatkit import Chat, tool, workers
-from chatkit.calls import CRASHED, REFUSED
+from chatkit import Chat, tool
+from chatkit.answers.calls import CRASHED, REFUSED
+from chatkit.detached import workers
 from chatkit.providers import Model
 from tests.conftest import Cells
 from tests.kernels import Kernel
@@ -23,7 +24,7 @@ from tests.working import end_all, is_there, until, worker_of
 
 HURRIED = """
 import runpy
-from chatkit import lent
+from chatkit.answers import lent
 lent.PATIENCE = 1.0
 runpy.run_module("chatkit.worker", run_name="__main__")
 """
@@ -163,7 +164,7 @@ def test_where_no_kernel_comes_it_ends_at_its_calls_and_goes_on_when_one_does(
 
     asks_to_add(provider)
     chat = chat_with(model, tmp_path, add)
-    monkeypatch.setattr("chatkit.lent.Borrower._begin_calls", lambda self: None)
+    monkeypatch.setattr("chatkit.answers.lent.Borrower._begin_calls", lambda self: None)
     reply = chat.send("2 + 3?").wait(30)
     assert reply.status == "interrupted"
     assert "no kernel came" in str(reply.error)

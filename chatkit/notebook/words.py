@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from chatkit.answers.calls import open_calls
+from chatkit.answers.feed import Feed
 from chatkit.beside import continued, file_line, literal, pieces, question
-from chatkit.calls import open_calls
 from chatkit.errors import describe
-from chatkit.feed import Feed
 from chatkit.files.pictures import thumbnail
 from chatkit.messages import (
     ENDED,

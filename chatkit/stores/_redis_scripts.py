@@ -300,6 +300,16 @@ return {
 """
 )
 
+# chats -> of each its revision, or nothing
+REVISIONS = (
+    _WORDS
+    + """
+local found = {}
+for i, chat in ipairs(ARGV) do found[i] = redis.call('HGET', key('c', chat), 'rev') end
+return found
+"""
+)
+
 # -> for each stream that has not ended: it, state, owner, age, epoch
 LIVING = (
     _WORDS

@@ -179,14 +179,19 @@ class Server:
             async with asyncio.timeout(PATIENCE + more):
                 return await call(await self._client())
         except (RedisError, OSError) as error:
-            raise self._refusal(error) from error
+            log.debug("%s: %r", self.location, error)
+            raise self._refusal(error) from None  # pages of redis-py's inside, in a cell
 
     def _refusal(self, error: Exception) -> StoreError:
         from redis.exceptions import ConnectionError, TimeoutError
 
         kind = type(error).__name__
         is_away = isinstance(error, (ConnectionError, TimeoutError, OSError))
-        why = _REMEDIES.get(kind) or f"{error}" or f"it does not answer for {PATIENCE:g} s"
+        why = (
+            _REMEDIES.get(kind)
+            or f"{error}".rstrip(".")
+            or f"it does not answer for {PATIENCE:g} s"
+        )
         if is_away and kind not in _REMEDIES:
             why += "; start it, or check its address and the network"
         refusal = StoreError(f"the Redis server {self.location!r} cannot be used: {why}")

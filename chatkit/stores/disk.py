@@ -86,11 +86,10 @@ class DiskStore:
         headers = [header for header in found if isinstance(header, dict)]
         return sorted(headers, key=lambda header: str(header.get("updated_at")), reverse=True)
 
-    async def revision(self, chat_id: str) -> int | None:
+    async def revisions(self, chat_ids: Sequence[str]) -> list[int | None]:
         if not os.path.exists(self.location):  # and asking would make it
-            return None
-        header = await self._io.read(lambda rows: rows.get(key_of("c", chat_id)))
-        return header.get("rev", 0) if isinstance(header, dict) else None
+            return [None] * len(chat_ids)
+        return await self._io.read(lambda stored: [_revision(stored, id) for id in chat_ids])
 
     async def delete(self, chat_id: str) -> None:
         def write(stored: Rows) -> None:
@@ -238,6 +237,11 @@ def _appending(
             _put(stored, chat_id, key, packed)
 
     return write
+
+
+def _revision(stored: Rows, chat_id: str) -> int | None:
+    header = stored.get(key_of("c", chat_id))
+    return header.get("rev", 0) if isinstance(header, dict) else None
 
 
 def _info(stored: Rows, chat_id: str, row_id: str) -> StreamInfo | None:

@@ -93,9 +93,9 @@ class Store(Protocol):
     async def chats(self) -> list[Row]:
         """Every chat's header, the last updated first."""
 
-    async def revision(self, chat_id: str) -> int | None:
-        """A number that every change of the chat's header and rows raises by one, as its header
-        says it under "rev"; None if there is no such chat."""
+    async def revisions(self, chat_ids: Sequence[str]) -> list[int | None]:
+        """Of each chat a number that every change of its header and rows raises by one, as its
+        header says it under "rev"; None where there is no such chat."""
 
     async def delete(self, chat_id: str) -> None:
         """Remove the chat: header, rows and streams. Whoever still writes one is fenced."""

@@ -89,9 +89,9 @@ class RedisStore:
         headers = [header_of(chat_id, fields) for chat_id, fields in known]
         return [header for header in headers if header is not None]
 
-    async def revision(self, chat_id: str) -> int | None:
-        found = await self._server.command("HGET", stored_key("c", chat_id), "rev")
-        return None if found is None else _number(found)
+    async def revisions(self, chat_ids: Sequence[str]) -> list[int | None]:
+        found = await self._server.run(scripts.REVISIONS, *map(id_of, chat_ids))
+        return [None if revision is None else _number(revision) for revision in found]
 
     async def delete(self, chat_id: str) -> None:
         await self._server.run(scripts.DELETE, id_of(chat_id))

@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 from chatkit import Message
+from chatkit.answers.feed import Feed
 from chatkit.chunks import Finish, TextDelta
 from chatkit.engine import get_engine
-from chatkit.feed import Feed
 from chatkit.notebook import words
 from chatkit.notebook.widget import ReplyWidget
 from tests.benchmarks.server import WORDS

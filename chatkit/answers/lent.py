@@ -18,9 +18,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chatkit import chunks as c
-from chatkit.calls import CRASHED, REFUSED, Calls, NotOurs, began, mark_of, marked, open_calls
+from chatkit.answers.calls import (
+    CRASHED,
+    REFUSED,
+    Calls,
+    NotOurs,
+    began,
+    mark_of,
+    marked,
+    open_calls,
+)
+from chatkit.answers.feed import Feed
 from chatkit.errors import StreamCut
-from chatkit.feed import Feed
 from chatkit.messages import JSON, ToolPart
 from chatkit.stores import is_gone, this_process
 from chatkit.tools import Tool

@@ -11,10 +11,10 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+from chatkit.answers.exchange import Exchange
+from chatkit.answers.feed import Feed
 from chatkit.engine import Engine
 from chatkit.errors import ChatkitError, ConnectionFailed, ProviderError, StreamCut
-from chatkit.exchange import Exchange
-from chatkit.feed import Feed
 from chatkit.providers import Model, WireRequest
 from chatkit.providers.lenient import json_objects
 from chatkit.providers.refusals import in_words

@@ -12,8 +12,14 @@ from typing import Any
 import msgspec
 
 from chatkit import chunks as c
-from chatkit import continuing, structure
-from chatkit.calls import Calls, calls_of_step, is_at_calls, open_calls
+from chatkit.answers import continuing, structure
+from chatkit.answers.calls import Calls, calls_of_step, is_at_calls, open_calls
+from chatkit.answers.exchange import Exchange
+from chatkit.answers.far_side import FarSide, impatient
+from chatkit.answers.feed import Feed
+from chatkit.answers.lent import LentCalls
+from chatkit.answers.replay import Replay
+from chatkit.answers.totals import Totals
 from chatkit.engine import Engine
 from chatkit.errors import (
     ConfigError,
@@ -24,17 +30,11 @@ from chatkit.errors import (
     SchemaMismatch,
     StreamCut,
 )
-from chatkit.exchange import Exchange
-from chatkit.far_side import FarSide, impatient
-from chatkit.feed import Feed
-from chatkit.lent import LentCalls
 from chatkit.messages import Message
 from chatkit.model_messages import PAUSED
 from chatkit.providers import Model, WireRequest
-from chatkit.replay import Replay
 from chatkit.schema import Schema
 from chatkit.tools import Tool
-from chatkit.totals import Totals
 
 MAX_STEPS = 20
 Take = Callable[[list[c.Chunk]], list[c.Chunk]]

@@ -13,11 +13,11 @@ import weakref
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
+from chatkit.answers.feed import Feed
+from chatkit.answers.inbox import Word, inbox
 from chatkit.chunks import merged, to_json
 from chatkit.engine import Engine
 from chatkit.errors import Fenced, StoreError, StoreLost
-from chatkit.feed import Feed
-from chatkit.inbox import Word, inbox
 from chatkit.messages import ENDED, Message
 from chatkit.stores import Lease, Store
 

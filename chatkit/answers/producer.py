@@ -19,17 +19,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from chatkit.calls import STOPPED, open_calls
+from chatkit.answers.calls import STOPPED, open_calls
+from chatkit.answers.feed import Feed
+from chatkit.answers.inbox import Word
+from chatkit.answers.journal import Journal
+from chatkit.answers.steps import Question, Steps
 from chatkit.chunks import Abort, Chunk, Error, ToolOutputError
 from chatkit.costs import accounted
 from chatkit.engine import Engine, Running
 from chatkit.errors import ChatkitError, NothingMore, StreamCut, describe
-from chatkit.feed import Feed
-from chatkit.inbox import Word
-from chatkit.journal import Journal
 from chatkit.messages import Message, Status, Usage
 from chatkit.reducer import settled
-from chatkit.steps import Question, Steps
 
 logger = logging.getLogger("chatkit")
 Outcome = Literal["complete", "stopped", "interrupted", "error"]

@@ -101,8 +101,11 @@ class Feed:
 
     async def wanted_within(self, seconds: float) -> None:
         """Return when somebody wants more, at the latest after so many seconds."""
+        # not wait_for, which before Python 3.12 loses a cancellation now and then:
+        # https://github.com/python/cpython/issues/86296
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._demand.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._demand.wait()
 
     async def until_end(self) -> None:
         """Wait for the end, wanting nothing."""

@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from chatkit import chunks as c
+from chatkit.answers.feed import Feed
 from chatkit.engine import Engine
 from chatkit.errors import StreamCut
-from chatkit.feed import Feed
 from chatkit.providers import Decoder, Model, WireRequest
 
 LINGER = 1.0  # seconds that a server has to close its stream after its last word

@@ -23,9 +23,9 @@ from typing import IO, Any
 
 from msgspec.structs import replace
 
+from chatkit.detached.jobs import Job
 from chatkit.engine import Engine
 from chatkit.errors import StoreError
-from chatkit.jobs import Job
 from chatkit.stores import Store, is_here
 
 MOST = 8  # workers at a time for one store on one machine

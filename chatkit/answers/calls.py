@@ -24,8 +24,8 @@ from msgspec import UNSET
 
 from chatkit import chunks as c
 from chatkit import errands
+from chatkit.answers.feed import Feed
 from chatkit.errors import ConfigError, SchemaMismatch
-from chatkit.feed import Feed
 from chatkit.messages import JSON, OPEN, Message, StepPart, ToolPart
 from chatkit.tools import Tool
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
+from chatkit.answers.steps import Question
 from chatkit.errors import ConfigError
 from chatkit.providers import Model, get_model
 from chatkit.schema import Schema, schema_of
-from chatkit.steps import Question
 from chatkit.stores import Lease, Store, address_of
 from chatkit.tools import Tool
 

@@ -11,11 +11,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from chatkit.answers.feed import Feed
+from chatkit.answers.inbox import Word
+from chatkit.answers.lent import Borrower
 from chatkit.chunks import Chunk, Data, Finish, from_json
 from chatkit.errors import ChatkitError, Fenced, NothingMore, StoreError, revive
-from chatkit.feed import Feed
-from chatkit.inbox import Word
-from chatkit.lent import Borrower
 from chatkit.messages import ENDED, Message
 from chatkit.reducer import reduce, settled
 from chatkit.stores import Store, Tail
@@ -130,6 +130,8 @@ class Follower:
                 raise
             await asyncio.sleep(PACE)
             return None
+        if self._is_left:  # what it writes itself would come back to it
+            raise asyncio.CancelledError
         self._readable = time.monotonic()
         return await self._take(tail)
 

@@ -12,14 +12,14 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
+from chatkit.answers.feed import Feed
+from chatkit.answers.follower import Follower
+from chatkit.answers.journal import BEAT, Journal, Record
+from chatkit.answers.producer import Ask, Producer
+from chatkit.detached.jobs import Job, job_of
 from chatkit.engine import Engine, Running
 from chatkit.errors import ConfigError, StoreError
-from chatkit.feed import Feed
-from chatkit.follower import Follower
-from chatkit.jobs import Job, job_of
-from chatkit.journal import BEAT, Journal, Record
 from chatkit.messages import Message
-from chatkit.producer import Ask, Producer
 from chatkit.stores import Lease, Store
 
 HERE = "Written in this kernel, not detached from it: "
@@ -112,7 +112,7 @@ class Handover(Running):
             self._over.set()
 
     async def _begin(self) -> None:
-        from chatkit.workers import NoWorker, workers  # subprocesses are not needed before
+        from chatkit.detached.workers import NoWorker, workers  # subprocesses are not needed before
 
         try:
             lease = await self._record.begin()

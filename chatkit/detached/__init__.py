@@ -1,0 +1,1 @@
+"""Answers that a process of their own writes: how a kernel hands them over."""
