@@ -194,6 +194,14 @@ class Chat:
         told = [cost for cost in costs if cost is not None]
         return sum(told) if told else None
 
+    def reply(self, message: Message | str | None = None) -> Reply:
+        """The reply of an answer (the last one), whoever writes it: to look at, to wait for, to
+        stop. Raises MessageError where there is none, or for what is no answer."""
+        node = self._node(message) if message is not None else self._last("assistant")
+        if node.role != "assistant":
+            raise MessageError("only an answer has a reply")
+        return self._conversation.reply(node)
+
     def branches(self, message: Message | str) -> list[Message]:
         """The alternatives at the place of a message, oldest first, itself among them.
 

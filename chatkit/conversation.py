@@ -113,7 +113,7 @@ class Conversation:
         tail = await self.store.follow(self.id, node.id)
         chunks = [chunk for segment in tail.segments for chunk in segment]
         if tail.info is not None and tail.info.alive:
-            return self._follow(node)
+            return await self._follow(node).looked()
         if tail.row is not None and tail.info is not None and tail.info.state in ENDED:
             node.adopt(tail.row)  # it ended while the chat was read
             return None
@@ -125,11 +125,12 @@ class Conversation:
             return await self._recover(node)  # somebody else has just taken it over
         node.message = ended or settled(node.message, "interrupted")
 
-    def _follow(self, node: Node) -> None:
+    def _follow(self, node: Node) -> Follower:
         feed = Feed(node.message, engines.get_engine())
         follower = Follower(feed, self.store, self.id)
         self._adopt(node, feed, follower)
-        feed.engine.call(follower.start)
+        follower.start()
+        return follower
 
     def forget_threads(self) -> None:
         """In a forked child: whoever held a lock stayed with the parent."""

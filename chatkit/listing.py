@@ -70,6 +70,9 @@ class ChatInfo(msgspec.Struct, frozen=True):
             writers=tuple(sorted(writers, key=str)),
         )
 
+    def __repr__(self) -> str:
+        return f"<ChatInfo {self}>"
+
     def __str__(self) -> str:
         written = f", written by {', '.join(map(str, self.writers))}" if self.writers else ""
         return f"{self.id}: {self.title!r} ({self.model}){written}"

@@ -504,7 +504,7 @@ def test_the_live_line_says_what_it_waits_for(engine: engines.Engine) -> None:
     def line() -> str:
         return str(words.foot(feed, feed.message())["line"])
 
-    assert line() == "Queued behind the answer above"
+    assert line() == "Queued behind another answer"
     feed.begin(message(model="local/smollm2"))
     assert line() == "Waiting for local/smollm2"
     feed.say("Fetching smollm2: 41 of 93 MB")

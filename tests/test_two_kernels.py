@@ -10,6 +10,7 @@ import pytest
 
 from chatkit import Chat
 from chatkit.engine import get_engine
+from chatkit.errors import MessageError
 from chatkit.providers import Model
 from tests.peers import Peer
 from tests.servers import Provider
@@ -131,6 +132,24 @@ def test_stop_stops_what_another_process_has_queued(
     chat.wait(20)
     peer.do("chat.wait(20)")
     assert peer.get("[reply.status for reply in replies]") == ["stopped"] * 3
+    assert len(provider.requests) == 1
+
+
+def test_an_answer_that_another_process_writes_can_be_had_here(
+    peer: Peer, model: Model, tmp_path: Path, provider: Provider
+) -> None:
+    answer = provider.answer("one two three", gated=True)
+    answer.release(2)
+    peer.do("reply = chat.send('Count.')")
+    peer.until("'two' in str(get_engine().run(chat.store.follow('trip', reply.id)).segments)")
+    opened = Chat("trip", model=model, store=tmp_path / "store")
+    assert opened.messages[-1].text == "one two "  # at once
+    reply = opened.reply()
+    answer.open()
+    assert reply.wait(20).text == "one two three"
+    assert opened.reply(opened.messages[-1]).id == reply.id
+    with pytest.raises(MessageError, match="only an answer"):
+        opened.reply(opened.messages[0])
     assert len(provider.requests) == 1
 
 

@@ -159,6 +159,12 @@ class Feed:
             self.warnings.append(warning)
             self._touch()
 
+    def settle(self, warning: str, since: str) -> None:
+        """What was warned of is over: say that too."""
+        if warning in self.warnings:
+            self.warnings[self.warnings.index(warning)] = f"{warning} {since}"
+            self._touch()
+
     # -- for its readers --
 
     def drain(self) -> None:

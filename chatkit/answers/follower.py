@@ -7,6 +7,7 @@ is gone.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -24,7 +25,8 @@ from chatkit.tools import Tool
 JSON = dict[str, Any]
 WAIT = 1.0  # seconds that the store may take to say that there is nothing new
 PACE = 0.25  # seconds between looks while nobody here wants to see it
-PATIENCE = 60.0  # seconds for a store that cannot be read to come back
+PATIENCE = 600.0  # seconds for a store that cannot be read to come back
+logger = logging.getLogger("chatkit")
 
 
 class Follower:
@@ -50,6 +52,7 @@ class Follower:
         self._epoch: int | None = None  # of the writer whose segments these are
         self._readable = time.monotonic()  # when the store could last be read
         self._task: asyncio.Task[None] | None = None
+        self._looked = asyncio.Event()
         self._is_left = False
         self._borrower: Borrower | None = None
 
@@ -97,8 +100,13 @@ class Follower:
                     return None
                 await asyncio.sleep(PACE)
 
+    async def looked(self) -> None:
+        """Return once all is here that there was when it began to follow."""
+        await self._looked.wait()
+
     async def _run(self) -> None:
         message, error = await self._followed()
+        self._looked.set()
         self.feed.publish(self.feed.missing(message))
         told = message.metadata.get("error")
         error = error or (revive(told) if isinstance(told, dict) else None)
@@ -107,17 +115,21 @@ class Follower:
         self.feed.end(message, error)
         self.feed.done.set_result(None)
 
-    async def _followed(self) -> tuple[Message, ChatkitError | None]:
+    async def _followed(self) -> tuple[Message, Exception | None]:
         """The message at its end; what keeps it from being seen to its end, if anything does."""
         try:
             if self._begin is not None:
                 await self._begin()
             self._begun.set()
             while (ended := await self._look()) is None:
+                self._looked.set()
                 if not self.feed.is_wanted:
                     await self.feed.wanted_within(PACE)
-        except StoreError as error:
+        except ChatkitError as error:
             return settled(self.feed.message(), "interrupted"), error
+        except Exception as defect:
+            logger.exception("following %s failed", self._id)
+            return settled(self.feed.message(), "interrupted"), defect
         return ended, None
 
     async def _look(self) -> Message | None:
@@ -128,8 +140,12 @@ class Follower:
         except StoreError as error:
             if not error.retryable or time.monotonic() > self._readable + PATIENCE:
                 raise
+            self.feed.say(f"Trying again: {error}")
+            self._looked.set()
             await asyncio.sleep(PACE)
             return None
+        if self.feed.note:
+            self.feed.say("")
         if self._is_left:  # what it writes itself would come back to it
             raise asyncio.CancelledError
         self._readable = time.monotonic()

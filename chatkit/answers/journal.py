@@ -67,6 +67,7 @@ class Journal:
         self._renewing: asyncio.Task[None] | None = None
         self._heart: asyncio.Task[None] | None = None
         self._unsaved: Message | None = None  # the end, as long as it is not written
+        self._complaints: set[str] = set()  # what keeps it from being saved, as the user knows it
         self._hopeless = False  # the process ends
         self._closed = False  # nothing but the end is to be written from here
         self._lost = False  # nothing at all is
@@ -160,12 +161,13 @@ class Journal:
         match error:
             case None:
                 self._written, self._tried = upto, None
+                self._is_saved()
             case Fenced():
                 self._fence(error)
             case StoreLost():
                 self._renew_soon()
             case _:
-                self._feed.warn(f"Not saved while this lasts: {error}")
+                self._complain(f"Not saved while this lasts: {error}")
         self.touch()
 
     async def _beat(self) -> None:
@@ -183,7 +185,7 @@ class Journal:
             except StoreLost:
                 self._renew_soon()
             except StoreError as error:
-                self._feed.warn(f"Not saved while this lasts: {error}")
+                self._complain(f"Not saved while this lasts: {error}")
 
     def _renew_soon(self) -> None:
         if self._renewing is None and not self._closed:
@@ -195,7 +197,7 @@ class Journal:
         except Fenced as fenced:
             self._fence(fenced)
         except StoreError as error:
-            self._feed.warn(f"Not saved while this lasts: {error}")
+            self._complain(f"Not saved while this lasts: {error}")
         finally:
             self._renewing = None
             self.touch()
@@ -216,11 +218,12 @@ class Journal:
         try:
             await self._end(self._unsaved)
             self._unsaved = None
+            self._is_saved()
         except Fenced as fenced:
             self._fence(fenced)
         except StoreError as error:
             if error.retryable:
-                self._feed.warn(f"Not saved yet, trying again: {error}")
+                self._complain(f"Not saved yet, trying again: {error}")
             else:
                 self._unsaved = None
                 self._feed.warn(f"Not saved: {error}")
@@ -231,6 +234,14 @@ class Journal:
         except StoreLost:
             await self._renew()
             await self._record.end(self._lease, message)
+
+    def _complain(self, warning: str) -> None:
+        self._complaints.add(warning)
+        self._feed.warn(warning)
+
+    def _is_saved(self) -> None:
+        while self._complaints:
+            self._feed.settle(self._complaints.pop(), "(It has been saved since.)")
 
     def _fence(self, fenced: Fenced) -> None:
         self._closed = self._lost = True

@@ -95,7 +95,7 @@ def live_line(feed: Feed, message: Message) -> str:
     if feed.note:
         return feed.note
     if message.status == "queued":
-        return "Queued behind the answer above"
+        return "Queued behind another answer"
     if message.is_empty:
         return f"Waiting for {model}"
     match message.parts[-1]:

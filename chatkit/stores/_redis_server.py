@@ -28,9 +28,11 @@ _EVICTS = (
     "evicts what was not used for long when its memory is full (maxmemory-policy {policy}): chats "
     "would be lost without a word; set maxmemory-policy noeviction"
 )
-_FORGETS = (
-    "keeps nothing on disk: its chats are gone when it restarts; set appendonly yes (or save) in "
-    "its configuration"
+_FORGETS = "keeps nothing on disk: its chats are gone when it restarts; " + (
+    _APPENDS := "set appendonly yes in its configuration"
+)
+_FORGETS_LATEST = (
+    f"writes to disk only now and then: what was said since is gone when it is killed; {_APPENDS}"
 )
 _REMEDIES = {
     "AuthenticationError": "it refuses the name or the password; correct them in the URL",
@@ -161,8 +163,8 @@ class Server:
         policy = str(memory.get("maxmemory_policy"))
         if memory.get("maxmemory") and policy.startswith("allkeys"):
             return self._warned(_EVICTS.format(policy=policy))
-        if not disk.get("aof_enabled") and not any(saves.values()):
-            return self._warned(_FORGETS)
+        if not disk.get("aof_enabled"):
+            return self._warned(_FORGETS_LATEST if any(saves.values()) else _FORGETS)
         return ""
 
     def _warned(self, what: str) -> str:
