@@ -52,6 +52,7 @@ class Conversation:
         self._feeds: dict[str, Feed] = {}
         self._catching_up = asyncio.Lock()
         self._watch: Watch | None = None
+        self._unattended: list[str] = []  # what is new, until it has been looked after
 
     @property
     def tree(self) -> Tree:
@@ -79,7 +80,7 @@ class Conversation:
 
     def is_behind(self, revision: int | None) -> bool:
         """Whether the chat at this revision is not the one that is known here."""
-        return self.record.is_behind(revision)
+        return self.record.is_behind(revision) or bool(self._unattended)
 
     async def catch_up(self) -> None:
         """Take in what other processes have written since."""
@@ -89,7 +90,9 @@ class Conversation:
                 feed = self._feeds.get(id)
                 if feed is not None and feed.ended:
                     del self._feeds[id]
-            await self._attend(changed)
+            self._unattended += changed
+            await self._attend(self._unattended)
+            self._unattended = []
 
     def refresh(self) -> None:
         """`catch_up`, from a cell; what cannot be read now is taken in later."""
@@ -104,7 +107,7 @@ class Conversation:
 
     async def _attend(self, ids: Iterable[str]) -> None:
         """Follow what is being written elsewhere; end what nobody writes any more."""
-        for node in [self.tree.nodes[id] for id in ids]:
+        for node in [self.tree.nodes[id] for id in ids if id in self.tree.nodes]:
             if node.status not in ENDED and not self._is_written_here(node.id):
                 await self._recover(node)
 
@@ -113,7 +116,8 @@ class Conversation:
         tail = await self.store.follow(self.id, node.id)
         chunks = [chunk for segment in tail.segments for chunk in segment]
         if tail.info is not None and tail.info.alive:
-            return await self._follow(node).looked()
+            self._follow(node, node.message)
+            return await self._looked(node)
         if tail.row is not None and tail.info is not None and tail.info.state in ENDED:
             node.adopt(tail.row)  # it ended while the chat was read
             return None
@@ -121,16 +125,23 @@ class Conversation:
             ended = await take_over(self.store, self.id, node.id) if tail.info else None
         except StoreError:  # it cannot be written: what it holds can still be shown
             ended = partial(node.message, chunks)
-        if ended is None and tail.info is not None:
+        if ended is None and tail.info is not None and tail.row is not None:
             return await self._recover(node)  # somebody else has just taken it over
         node.message = ended or settled(node.message, "interrupted")
 
-    def _follow(self, node: Node) -> Follower:
-        feed = Feed(node.message, engines.get_engine())
+    def _follow(self, node: Node, message: Message) -> Feed:
+        """Follow what another process writes, from `message` on."""
+        feed = Feed(message, engines.get_engine())
         follower = Follower(feed, self.store, self.id)
+        node.stored = True
         self._adopt(node, feed, follower)
-        follower.start()
-        return follower
+        feed.engine.call(follower.start)
+        return feed
+
+    async def _looked(self, node: Node) -> None:
+        """Return once what there is of a followed answer is here."""
+        if isinstance(follower := self.producers.get(node.id), Follower):
+            await follower.looked()
 
     def forget_threads(self) -> None:
         """In a forked child: whoever held a lock stayed with the parent."""
@@ -200,6 +211,7 @@ class Conversation:
             lambda: self._prompt(node.parent, settings.system),
             is_continuation=is_continuation,
             otherwise=lambda: self.regenerate(message).feed,
+            elsewhere=lambda: self._follow(node, message),
         )
         feed.after = self.live()  # one may be stopped: the others come first all the same
         producer = self._writer(node, feed, ask, record, settings)
@@ -251,6 +263,9 @@ class Conversation:
             follower.leave()
         node.live = feed.message
         self._feeds[node.id] = feed
+        for id, each in list(self.producers.items()):
+            if not each.is_at_work:  # what it was asked with, and its decoder, would stay for good
+                self.producers.pop(id, None)
         self.producers[node.id] = producer
 
     def _prompt(self, turn: str | None, system: str | None) -> list[Message]:
@@ -349,23 +364,25 @@ class Conversation:
     def _stop(self, feeds: Iterable[Feed]) -> list[Feed]:
         stopped = list(feeds)
         for feed in stopped:
-            feed.engine.call(self.producers[feed.message().id].stop)
+            if (producer := self.producers.get(feed.message().id)) is not None:
+                feed.engine.call(producer.stop)
         return stopped
 
 
 def conversation(store: Store, id: str) -> Conversation:
     """The conversation of this process for a chat, read from its store the first time."""
+    key = (id, store.location, type(store))
     with _lock:
-        key = (id, store.location, type(store))
         found = _conversations.get(key)
-        if found is None:
-            found = Conversation(store, id)
-            engines.get_engine().run(found.load())
-            _conversations[key] = found
-        else:
-            found.refresh()
-        found.watch()
-        return found
+    if found is not None:
+        found.refresh()
+    else:  # not under the lock: a tool that is run while this waits may open a chat, too
+        fresh = Conversation(store, id)
+        engines.get_engine().run(fresh.load())
+        with _lock:
+            found = _conversations.setdefault(key, fresh)
+    found.watch()
+    return found
 
 
 def _forget_threads() -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from chatkit import engine as engines
-from chatkit.errors import BadChatId
+from chatkit.errors import BadChatId, StoreError
 from chatkit.messages import ENDED, Message
 from chatkit.reducer import settled
 from chatkit.stores import Lease, Store, Stored
@@ -113,7 +113,7 @@ class ChatRecord:
             self.tree.add(Node.from_row(row))
             self.theirs.add(row["id"])
             return True
-        if is_written_here(known.id) or not known.stored or known.row() == row:
+        if is_written_here(known.id) or not known.stored or known.is_as(row):
             return False
         known.adopt(row)
         return True
@@ -124,8 +124,8 @@ class ChatRecord:
         """Store what changed about a message that is stored already. While `changing`."""
 
         async def write() -> None:
-            await self.store.update(self.id, node.row())
-            self._revision += 1
+            with suppress(StoreError), self._one_change():  # it shows what is stored all the same
+                await self.store.update(self.id, node.row())
 
         if node.stored:
             self._unwritten.append(write)
@@ -134,8 +134,9 @@ class ChatRecord:
         """The active branch ends at `head`. While `changing`."""
 
         async def write() -> None:
-            await self.store.describe(self.id, {"head": head})
-            self._wrote(head)
+            with self._one_change():
+                await self.store.describe(self.id, {"head": head})
+            self._head = head
 
         self.tree.head = head
         if self.tree.nodes:
@@ -177,14 +178,12 @@ class ChatRecord:
                 known = self._revision
                 is_last = self._put_last(node)
                 fresh, rows, header = self._fresh(node)
+                heads = [self._head] if is_last else None
                 lease = await self.store.acquire(
-                    self.id,
-                    node.id,
-                    rows=rows,
-                    header=header,
-                    heads=[self._head] if is_last else None,
+                    self.id, node.id, rows=rows, header=header, heads=heads
                 )
                 if lease is not None:
+                    self._count_one(known)
                     self._mark_stored(fresh, header)
                     return lease
                 await catch_up()
@@ -202,9 +201,11 @@ class ChatRecord:
                 is_there = head == node.id or head in {each.id for each in ended}
                 # else whoever writes the answer at the end of the branch says so
                 header = {**self.header, **({"head": head} if is_there else {})}
+            known = self._revision
             lease = await self.store.acquire(self.id, node.id, rows=rows, header=header)
             if lease is not None:
-                self._mark_stored([*ended, node], {"head": self._head, **header})
+                self._count_one(known)
+                self._mark_stored([*ended, node], header)
             return lease
 
     async def end(self, node: Node, lease: Lease | None, message: Message) -> None:
@@ -212,15 +213,17 @@ class ChatRecord:
         row = node.row(message)
         if lease is None:
             await self._save(node)
-            await self.store.update(self.id, row)
-        else:
-            await self.store.finalize(lease, row)
-        self._revision += 1
+        with self._one_change():
+            if lease is None:
+                await self.store.update(self.id, row)
+            else:
+                await self.store.finalize(lease, row)
 
     async def _save(self, node: Node) -> None:
         """Store everything that leads to `node` and is not stored yet, in one transaction."""
         fresh, rows, header = self._fresh(node)
-        await self.store.append(self.id, rows, header=header)
+        with self._one_change():
+            await self.store.append(self.id, rows, header=header)
         self._mark_stored(fresh, header)
 
     def _fresh(self, node: Node) -> tuple[list[Node], list[JSON], JSON]:
@@ -230,18 +233,28 @@ class ChatRecord:
             if "title" not in self.header:
                 first = next((each for each in fresh if each.role == "user"), None)
                 self.header["title"] = first.message.text.strip()[:80] if first else ""
-            # of the branch that is active here, only what is stored now can be its end
-            head = node.id if self.tree.is_active(node) else self._head
-            return fresh, [each.row() for each in fresh], {**self.header, "head": head}
+            # of the branch that is active here, only what is stored now can be its end; of another
+            # nothing is said, for somebody else may have moved the head
+            head = {"head": node.id} if self.tree.is_active(node) else {}
+            return fresh, [each.row() for each in fresh], {**self.header, **head}
 
     def _mark_stored(self, fresh: list[Node], header: JSON) -> None:
         for each in fresh:
-            each.stored = True
-        self._wrote(header["head"])
+            each.stored, each.goes_last = True, False
+        self._head = header.get("head", self._head)
 
-    def _wrote(self, head: str | None) -> None:
-        self._head = head
-        self._revision += 1
+    @contextmanager
+    def _one_change(self) -> Iterator[None]:
+        """A write that raises the chat's revision by one."""
+        known = self._revision
+        yield
+        self._count_one(known)
+
+    def _count_one(self, known: int) -> None:
+        """The revision was `known` before a write. Where it was read meanwhile, it may hold that
+        already: a number too low costs a look, one too high would hide what others write."""
+        if self._revision == known:
+            self._revision += 1
 
     def _put_last(self, node: Node) -> bool:
         """Put what is said at the end of the branch behind what others have said there meanwhile;

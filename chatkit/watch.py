@@ -8,7 +8,7 @@ import weakref
 from typing import Protocol
 
 from chatkit.engine import Engine
-from chatkit.errors import ChatkitError
+from chatkit.errors import StoreError
 from chatkit.stores import Store
 
 PACE = 0.25  # seconds between looks
@@ -51,7 +51,7 @@ class Watch:
         while self._chats:
             try:
                 await self._look()
-            except ChatkitError as error:  # whoever writes next is told, and it is tried again
+            except StoreError as error:  # whoever writes next is told, and it is tried again
                 logger.debug("what others write cannot be seen: %s", error)
             await asyncio.sleep(PACE)
 
@@ -60,7 +60,16 @@ class Watch:
         revisions = await self._store.revisions([chat.id for chat in chats])
         for chat, revision in zip(chats, revisions, strict=True):
             if chat.is_behind(revision):
-                await chat.catch_up()
+                await _catch_up(chat)
+
+
+async def _catch_up(chat: Watched) -> None:
+    try:
+        await chat.catch_up()
+    except StoreError as error:
+        logger.debug("what others wrote in chat %r cannot be read: %s", chat.id, error)
+    except Exception:  # one chat that cannot be understood does not keep the others from being seen
+        logger.exception("what others wrote in chat %r is not understood", chat.id)
 
 
 def watch(store: Store, engine: Engine) -> Watch:

@@ -154,8 +154,8 @@ class Feed:
 
     def warn(self, warning: str) -> None:
         """Something went wrong that does not change the answer: told once."""
-        logger.warning("%s", warning)
         if warning not in self.warnings:
+            logger.warning("%s", warning)
             self.warnings.append(warning)
             self._touch()
 

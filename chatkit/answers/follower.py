@@ -22,6 +22,7 @@ from chatkit.reducer import reduce, settled
 from chatkit.stores import Store, Tail
 from chatkit.tools import Tool
 
+logger = logging.getLogger("chatkit")
 JSON = dict[str, Any]
 WAIT = 1.0  # seconds that the store may take to say that there is nothing new
 PACE = 0.25  # seconds between looks while nobody here wants to see it
@@ -69,6 +70,7 @@ class Follower:
     def leave(self) -> None:
         """Follow it no further: it is written here from now on."""
         self._is_left = True
+        self._looked.set()
         if self._task is not None:
             self._task.cancel()
 
@@ -106,14 +108,17 @@ class Follower:
 
     async def _run(self) -> None:
         message, error = await self._followed()
+        self._begun.set()
         self._looked.set()
-        self.feed.publish(self.feed.missing(message))
         told = message.metadata.get("error")
         error = error or (revive(told) if isinstance(told, dict) else None)
-        if isinstance(error, NothingMore) and self._otherwise is not None:
-            self.feed.successor = self._otherwise()
-        self.feed.end(message, error)
-        self.feed.done.set_result(None)
+        try:
+            self.feed.publish(self.feed.missing(message))
+            if isinstance(error, NothingMore) and self._otherwise is not None:
+                self.feed.successor = self._otherwise()
+        finally:  # whoever waits for it, here or behind it, is told all the same
+            self.feed.end(message, error)
+            self.feed.done.set_result(None)
 
     async def _followed(self) -> tuple[Message, Exception | None]:
         """The message at its end; what keeps it from being seen to its end, if anything does."""
@@ -154,19 +159,22 @@ class Follower:
     async def _take(self, tail: Tail) -> Message | None:
         if tail.info is None:
             raise StoreError(f"chat {self._chat_id!r} was deleted while its answer was written")
-        if tail.info.state in ENDED:
-            assert tail.row is not None
+        if tail.row is None and not tail.info.alive:
+            raise StoreError(f"the store has lost message {self._id!r} of chat {self._chat_id!r}")
+        if tail.row is not None and tail.info.state in ENDED:
             return Message.from_json(tail.row["message"])
-        if self._epoch not in (None, tail.info.epoch):
-            await self._begin_again()
-        elif tail.segments:
+        if self._epoch in (None, tail.info.epoch):
             self._publish(tail.segments)
-        self._epoch = tail.info.epoch
+            self._epoch = tail.info.epoch
+        else:
+            await self._begin_again()
         if tail.info.alive:
             return None
         return await take_over(self._store, self._chat_id, self._id)
 
     def _publish(self, segments: list[list[JSON]]) -> None:
+        if not segments:
+            return
         self._seen += len(segments)
         if self.feed.status == "queued":
             self.feed.begin(self.feed.message().replace(status="streaming"))
@@ -187,9 +195,10 @@ class Follower:
     async def _begin_again(self) -> None:
         """Somebody else writes it now, from where they took it over."""
         tail = await self._store.follow(self._chat_id, self._id)
-        if tail.row is None:
-            return
         self._seen = len(tail.segments)
+        if tail.row is None or tail.info is None:
+            return  # nothing is said there yet: with its first segment
+        self._epoch = tail.info.epoch
         row = Message.from_json(tail.row["message"])
         chunks = [chunk for segment in tail.segments for chunk in segment]
         message = reduce(row, [c for c in map(from_json, chunks) if c])

@@ -48,8 +48,15 @@ class Inbox:
                 words = []
             for lease, word in words:
                 if hear := self._listeners.get(lease):
-                    hear(word)
+                    _hand(hear, word)
             await asyncio.sleep(PACE)
+
+
+def _hand(hear: Callable[[Word], None], word: Word) -> None:
+    try:
+        hear(word)
+    except Exception:  # a word of another version: the others are heard all the same
+        logger.exception("a word of another process could not be understood: %r", word.get("do"))
 
 
 def inbox(store: Store, engine: Engine) -> Inbox:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from chatkit.answers.feed import Feed
@@ -83,8 +84,10 @@ class Journal:
             self._lease = await asyncio.shield(taking)
         except asyncio.CancelledError:  # a lease that nobody knows of would be nobody's to end
             self._lease = await taking
+            self._lost = self._lease is None
             raise
         if self._lease is None:
+            self._lost = True  # nor is its end written from here
             id = self._feed.message().id
             raise Fenced(f"another process is already writing the answer {id!r}")
         self._heart = self._engine.loop.create_task(self._beat())
@@ -125,6 +128,11 @@ class Journal:
             self._unsaved = message
             await self._write_end()
         return await self._as_stored(message) if self._lost else message
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another process was writing the answer when this one would have begun."""
+        return self._lost and self._lease is None
 
     async def settle(self) -> None:
         """Return once the end is stored, or there is no hope for it."""
@@ -224,9 +232,16 @@ class Journal:
         except StoreError as error:
             if error.retryable:
                 self._complain(f"Not saved yet, trying again: {error}")
+                await self._stay()
             else:
                 self._unsaved = None
                 self._feed.warn(f"Not saved: {error}")
+
+    async def _stay(self) -> None:
+        """Say that this process still has the answer: else others end it with what is stored."""
+        if self._lease is not None:
+            with suppress(StoreError):  # which the next try to write the end tells
+                await self._store.beat(self._lease)
 
     async def _end(self, message: Message) -> None:
         try:
@@ -252,7 +267,8 @@ class Journal:
 
     async def _as_stored(self, message: Message) -> Message:
         """The answer as whoever took it over has ended it; as it is here, if nobody has yet."""
-        assert self._lease is not None
+        if self._lease is None:
+            return message  # it never was this process's
         try:
             tail = await self._store.follow(self._lease.chat_id, self._lease.row_id)
         except StoreError:

@@ -63,6 +63,7 @@ class Ask(msgspec.Struct, frozen=True):
     on_finish: OnFinish | None = None
     is_continuation: bool = False  # it goes on with an answer that broke off
     otherwise: Callable[[], Feed] | None = None  # asks beside it, where nobody can go on with it
+    elsewhere: Callable[[], Feed] | None = None  # follows it, where another process writes it
 
 
 class Producer(Running):
@@ -149,10 +150,12 @@ class Producer(Running):
             if not self.feed.ended:  # what could not be summed up or written is over all the same
                 self.feed.end(settled(self.feed.message(), status), error)
             self.feed.done.set_result(None)
-            if self._journal is not None:
-                await self._journal.settle()
-            self._is_over = True
-            self._engine.running.discard(self)
+            try:
+                if self._journal is not None:
+                    await self._journal.settle()
+            finally:  # a worker waits for this
+                self._is_over = True
+                self._engine.running.discard(self)
 
     async def _answer(self) -> tuple[Status, Exception | None]:
         """How it ended, and why. Every foreign way to end becomes one of four here."""
@@ -267,6 +270,8 @@ class Producer(Running):
             message = await self._journal.close(message)
         if isinstance(error, NothingMore) and self._ask.otherwise is not None:
             self.feed.successor = self._ask.otherwise()
+        if self._journal is not None and self._journal.is_elsewhere and self._ask.elsewhere:
+            self.feed.successor = self._ask.elsewhere()
         self.feed.end(message, error)
         if self._ask.on_finish is not None:
             await self._call_on_finish(self._ask.on_finish, message, error)

@@ -86,6 +86,7 @@ local function write(change)
   redis.call('HSETNX', header, 'created_at', time)
   redis.call('HSET', header, 'version', change.version)
   redis.call('HSET', header, 'updated_at', time)
+  redis.call('HSETNX', header, 'rev', time)  -- a chat that is made again has no revision twice
   redis.call('HINCRBY', header, 'rev', 1)
   redis.call('ZADD', 'chatkit:chats', time, chat)
   for i = 1, #change.rows, 2 do
@@ -189,7 +190,7 @@ if changes then
   if obstacle then return obstacle end
   write(change)
 end
-if not is_open then redis.call('DEL', log) end
+if not only_open then redis.call('DEL', log) end  -- else they are what is to be recovered
 -- no less than the time: an epoch is never given again, whatever the server has lost
 local epoch = text(math.max((tonumber(is[4]) or 0) + 1, math.floor(now() / 1000)))
 redis.call('HSET', stream, 'state', 'streaming', 'owner', owner)

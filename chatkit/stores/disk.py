@@ -120,7 +120,8 @@ class DiskStore:
                 return None
             if append is not None:
                 append(stored)
-            stored.drop_all(prefix_of("w", chat_id, row_id))  # words for the writer before
+            for kind in ("g", "w"):  # of the writer before: its row holds what it had come to
+                stored.drop_all(prefix_of(kind, chat_id, row_id))
             return streams.take(stored, chat_id, row_id, 0 if stream is None else stream.epoch)
 
         return await self._io.write(write)
@@ -195,7 +196,9 @@ class DiskStore:
         await self._io.write(write)
 
     async def heard(self, leases: Sequence[Lease]) -> list[tuple[Lease, Row]]:
-        if not await self._io.read(lambda stored: stored.keys("w/")):
+        mine = {prefix_of("w", lease.chat_id, lease.row_id) for lease in leases}
+        keys = await self._io.read(lambda stored: stored.keys("w/"))
+        if mine.isdisjoint(key[: key.rindex("/") + 1] for key in keys):
             return []
 
         def write(stored: Rows) -> list[tuple[Lease, Row]]:
@@ -302,7 +305,8 @@ def _touch(stored: Rows, chat_id: str, patch: Row) -> None:
     header = _header(chat_id, stored.get(key))
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     own: Row = {"created_at": header.get("created_at", now), "updated_at": now}
-    own |= {"id": chat_id, "version": VERSION, "rev": header.get("rev", 0) + 1}
+    # begun by the clock: a chat that is deleted and made again has no revision twice
+    own |= {"id": chat_id, "version": VERSION, "rev": header.get("rev", time.time_ns() // 1000) + 1}
     stored.put(key, _json.encode({**header, **patch, **own}))
 
 

@@ -95,7 +95,8 @@ class Store(Protocol):
 
     async def revisions(self, chat_ids: Sequence[str]) -> list[int | None]:
         """Of each chat a number that every change of its header and rows raises by one, as its
-        header says it under "rev"; None where there is no such chat."""
+        header says it under "rev"; None where there is no such chat. One that is deleted and
+        made again begins with a number of its own."""
 
     async def delete(self, chat_id: str) -> None:
         """Remove the chat: header, rows and streams. Whoever still writes one is fenced."""
@@ -110,6 +111,7 @@ class Store(Protocol):
         heads: Sequence[str | None] | None = None,
     ) -> Lease | None:
         """Begin to write the row's stream; `rows` and `header` are appended with it, at once.
+        Segments of a writer that is gone are dropped: `recover` keeps them.
 
         None, and nothing is written, while somebody alive writes the stream; or where `heads` is
         given and the "head" in the chat's header is none of them.
