@@ -45,3 +45,13 @@ def test_the_readme_maps_every_module() -> None:
         names |= {file.name for file in (root / package).glob("*.py")}
     told = {line.split()[0] for line in README.split("chatkit/\n")[1].split("```")[0].splitlines()}
     assert told == names - {"__init__.py"}
+
+
+def test_what_the_readme_says_is_shown_by_tests_is_there() -> None:
+    root = Path(chatkit.__file__).parents[1]
+    table = README.split("### What survives what")[1].split("\n\n")[2]
+    rows = [line.split("|")[3] for line in table.splitlines()[2:]]
+    named = [name for row in rows for name in row.replace("`", "").split()]
+    assert len(rows) > 10
+    assert all(name.startswith("tests/") and (root / name).is_file() for name in named)
+    assert all(row.strip() for row in rows)
