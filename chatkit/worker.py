@@ -72,12 +72,14 @@ class Worker:
 
     async def _see_through(self, producer: Producer, chat: Conversation) -> None:
         """Holds the chat, too, until the answer has ended and is stored."""
-        producer.feed.watch(Remarks(producer).tell)
-        producer.start()
-        await producer.ended()
-        while producer.is_at_work:
-            await asyncio.sleep(SETTLING)
-        self._events.put(self._finish)
+        try:
+            producer.feed.watch(Remarks(producer).tell)
+            producer.start()
+            await producer.ended()
+            while producer.is_at_work:
+                await asyncio.sleep(SETTLING)
+        finally:  # whatever becomes of it, the worker is to end
+            self._events.put(self._finish)
 
     def _finish(self) -> None:
         self._answers -= 1

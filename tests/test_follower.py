@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chatkit import Chat, Reply
+import pytest
+
+from chatkit import Chat, Reply, open_store
+from chatkit.answers.follower import Follower
 from chatkit.providers import Model
 from tests.servers import Answer, Provider
 
@@ -80,3 +84,28 @@ def test_a_chat_deleted_meanwhile_ends_here_too(
         assert reply.text == "one two "
         answer.open()
         process.wait(30)
+
+
+def test_one_that_was_left_adds_nothing_even_where_its_cancellation_is_lost(
+    provider: Provider, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that followed what it then writes would read its own words and write them again."""
+    monkeypatch.setattr(Follower, "_cancel", lambda self: None)
+    with asked_elsewhere(provider, model, tmp_path / "store") as (process, answer, reply):
+        assert two_words(reply) == "one two "
+        follower = reply._writer()
+        assert isinstance(follower, Follower)
+        follower.leave()
+        answer.open()
+        process.wait(30)
+        store, engine = open_store(tmp_path / "store"), reply.feed.engine
+        tail = engine.run(store.follow("trip", reply.id))
+        assert tail.info is not None
+        assert tail.info.state == "complete"
+        assert follower._task is not None
+        engine.run(_over(follower._task))
+        assert reply.text == "one two "
+
+
+async def _over(task: asyncio.Task[None]) -> None:
+    await asyncio.wait([task])

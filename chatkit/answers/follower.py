@@ -68,8 +68,11 @@ class Follower:
             self._task = self.feed.engine.loop.create_task(self._run())
 
     def leave(self) -> None:
-        """Follow it no further: it is written here from now on."""
+        """Follow it no further: it is written here from now on. From any thread."""
         self._is_left = True
+        self.feed.engine.call(self._cancel)
+
+    def _cancel(self) -> None:
         self._looked.set()
         if self._task is not None:
             self._task.cancel()
