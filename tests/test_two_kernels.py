@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chatkit import Chat
 from chatkit.engine import get_engine
-from chatkit.errors import MessageError
+from chatkit.errors import MessageError, StoreError
 from chatkit.providers import Model
+from chatkit.stores import Tail
 from tests.peers import Peer
 from tests.servers import Provider
 
@@ -185,6 +187,69 @@ def test_a_suspended_writer_is_fenced_off_when_it_wakes(
     again = Chat("trip", store=chat.store).messages[-1]
     assert again == stored
     assert no_orphans(chat, stored.id)
+
+
+def test_of_two_that_resume_one_answer_one_asks_and_both_see_it(
+    peer: Peer, chat: Chat, provider: Provider, tmp_path: Path
+) -> None:
+    answer = provider.answer("one two three four", gated=True)
+    answer.release(2)
+    with Peer(provider.url, tmp_path / "store") as dead:
+        dead.do("reply = chat.send('Count.')")
+        until(lambda: bool(chat.messages) and chat.messages[-1].text == "one two ")
+        dead.kill()
+    until(lambda: chat.messages[-1].status == "interrupted")
+    peer.until("chat.messages and chat.messages[-1].status == 'interrupted'")
+    more = provider.answer("three four", gated=True)
+    peer.do("reply = chat.reply()")
+    peer.start("resumed = reply.resume()")
+    resumed = chat.reply().resume()
+    peer.finish()
+    more.open()
+    assert resumed.wait(20).text == "one two three four"
+    peer.do("resumed.wait(20)")
+    assert peer.get("(resumed.status, resumed.text)") == ["complete", "one two three four"]
+    assert Chat("trip", store=chat.store).messages[-1].status == "complete"
+    assert len(provider.requests) == 2
+
+
+def test_a_chat_that_is_deleted_and_begun_again_elsewhere_can_be_gone_on_with_here(
+    peer: Peer, chat: Chat
+) -> None:
+    """Here it is open still, and what was said in it comes back with the next turn."""
+    chat.ask("Old?")
+    peer.until("len(chat.messages) == 2")
+    peer.do("chat.delete(); chat.ask('New?')")
+    until(lambda: any(node.message.text == "New?" for node in chat._tree.nodes.values()))
+    assert chat.ask("Next?").text == "Answer to: Next?"
+    opened = Chat("trip", store=chat.store)
+    assert {node.message.text for node in opened._tree.nodes.values() if node.role == "user"} == {
+        "Old?",
+        "New?",
+        "Next?",
+    }
+
+
+def test_one_look_that_fails_leaves_no_answer_unfollowed(
+    peer: Peer, chat: Chat, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[bool] = []
+    follow = chat.store.follow
+
+    async def failing(*given: Any, **named: Any) -> Tail:
+        if not failed:
+            failed.append(True)
+            raise StoreError("it is away")
+        return await follow(*given, **named)
+
+    monkeypatch.setattr(chat.store, "follow", failing)
+    answer = provider.answer("one two three", gated=True)
+    answer.release(2)
+    peer.do("reply = chat.send('Count.')")
+    until(lambda: bool(chat.messages) and chat.messages[-1].text == "one two ")
+    chat.stop()
+    peer.do("reply.wait(20)")
+    assert peer.get("reply.status") == "stopped"
 
 
 def no_orphans(chat: Chat, id: str) -> bool:
