@@ -110,6 +110,18 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+def fill(disk: Path) -> Path:
+    """Leave no room on the disk; deleting what this returns makes room again."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096):
+                pass
+        except OSError:
+            return filler
+    raise AssertionError("a disk is never full without an error")
+
+
 def eventually(attempt: Callable[[], T | None]) -> T:
     deadline = time.monotonic() + 30
     while (found := attempt()) is None:

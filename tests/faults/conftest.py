@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+from chatkit.stores import open_store
+from tests.storing import run
 
 
 @pytest.fixture
@@ -39,3 +44,19 @@ def tell(
             print(f"\n{request.node.name}: {line}{seed}")
 
     return tell
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte; the stores on it are let go of at the end."""
+    point = tmp_path / "disk"
+    point.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(point)]
+    made = subprocess.run(mount, capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"needs a file system of its own; run as root: {made.stderr.strip()}")
+    yield point
+    for store in point.iterdir():
+        if store.is_dir():
+            run(open_store(store).close())
+    subprocess.run(["umount", str(point)], check=True)

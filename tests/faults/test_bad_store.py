@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from chatkit import Chat, StoreError, conversation, open_store
+from chatkit import Chat, StoreError, conversation
 from chatkit.engine import get_engine
 from chatkit.providers import Model
-from tests.faults.test_store_disk import disk as small_disk
 from tests.servers import Provider
-from tests.storing import eventually, run
+from tests.storing import eventually, fill
 
-__all__ = ["small_disk"]
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def disk(small_disk: Path) -> Iterator[Path]:
-    """A disk of one megabyte; the store on it is let go of at the end."""
-    yield small_disk
-    run(open_store(small_disk / "store").close())
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room on the disk; deleting what this returns makes room again."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 4096):
-                pass
-        except OSError:
-            return filler
-    raise AssertionError("a disk is never full without an error")
 
 
 def reopened(model: Model, disk: Path) -> Chat:

@@ -11,7 +11,7 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,9 @@ from chatkit import Chat, Reply, conversation, open_store
 from chatkit.engine import get_engine
 from chatkit.providers import Model
 from chatkit.stores.disk import DiskStore
-from tests.faults.test_store_disk import disk as small_disk
 from tests.servers import Answer, Provider
-from tests.storing import eventually, message, run, sql
+from tests.storing import eventually, fill, message, run, sql
 
-__all__ = ["small_disk"]
 pytestmark = pytest.mark.faults
 
 TOKENS = [f"{number:03d} " * 50 for number in range(200)]
@@ -89,27 +87,6 @@ def is_clean(store: Path) -> bool:
     streams = sql(database, "SELECT value FROM Cache WHERE key LIKE 's/%'")
     states = {json.loads(value)["state"] for (value,) in streams}
     return not left and "streaming" not in states
-
-
-@pytest.fixture
-def disk(small_disk: Path) -> Iterator[Path]:
-    """A disk of one megabyte; the store on it is let go of at the end."""
-    yield small_disk
-    for store in small_disk.iterdir():
-        if store.is_dir():
-            run(open_store(store).close())
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room on the disk; deleting what this returns makes room again."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 4096):
-                pass
-        except OSError:
-            return filler
-    raise AssertionError("a disk is never full without an error")
 
 
 WHOLE = ["before", "Answer to: before", "Count.", TRUTH]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,19 +13,6 @@ from chatkit.stores.disk import DiskStore
 from tests.storing import child, end, ids, line, loaded, message, picture, run
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
-    point = tmp_path / "disk"
-    point.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(point)]
-    made = subprocess.run(mount, capture_output=True, text=True)
-    if made.returncode:
-        pytest.skip(f"needs a file system of its own; run as root: {made.stderr.strip()}")
-    yield point
-    subprocess.run(["umount", str(point)], check=True)
 
 
 def test_a_full_disk_loses_nothing_and_works_again_when_there_is_room(disk: Path) -> None:
