@@ -208,6 +208,10 @@ class ChatRecord:
                 self._mark_stored([*ended, node], header)
             return lease
 
+    async def retake(self, node: Node) -> Lease | None:
+        """The right to write an answer that another process has ended; None if one writes it."""
+        return await self.store.acquire(self.id, node.id)
+
     async def end(self, node: Node, lease: Lease | None, message: Message) -> None:
         """Store how an answer ended."""
         row = node.row(message)
@@ -284,6 +288,9 @@ class AnswerRecord:
 
     async def renew(self) -> Lease | None:
         return await self._record.renew(self._node)
+
+    async def retake(self) -> Lease | None:
+        return await self._record.retake(self._node)
 
     async def end(self, lease: Lease | None, message: Message) -> None:
         await self._record.end(self._node, lease, message)

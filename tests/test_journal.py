@@ -49,6 +49,9 @@ class OneRow:
     async def begin(self) -> Lease | None:
         return await self.store.acquire(self.chat_id, "a", rows=[{"id": "a"}])
 
+    async def retake(self) -> Lease | None:
+        return await self.store.acquire(self.chat_id, "a")
+
     async def renew(self) -> Lease | None:
         return await self.begin()
 

@@ -252,6 +252,33 @@ def test_one_look_that_fails_leaves_no_answer_unfollowed(
     assert peer.get("reply.status") == "stopped"
 
 
+def test_a_whole_answer_that_others_took_for_lost_is_stored_all_the_same(
+    peer: Peer, chat: Chat, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its store is full for longer than a lease: another process ends it with what was stored."""
+    answer = provider.answer("one two three", gated=True)
+    answer.release(2)
+    reply = chat.send("Count.")
+    peer.until("chat.messages and chat.messages[-1].text == 'one two '")
+
+    async def full(*_: Any, **__: Any) -> None:
+        error = StoreError("it is full")
+        error.retryable = True
+        raise error
+
+    with monkeypatch.context() as while_full:
+        for name in ("extend_all", "finalize", "beat"):
+            while_full.setattr(chat.store, name, full)
+        answer.open()
+        until(lambda: reply.status == "complete")
+        peer.do("from chatkit.stores import _owner; _owner.LEASE = 0.2")
+        peer.until("chat.messages[-1].status == 'interrupted'")
+    peer.until("chat.messages[-1].status == 'complete'")
+    assert peer.get("chat.messages[-1].text") == "one two three"
+    assert Chat("trip", store=chat.store).messages[-1].text == "one two three"
+    assert no_orphans(chat, reply.id)
+
+
 def no_orphans(chat: Chat, id: str) -> bool:
     tail = get_engine().run(chat.store.follow("trip", id))
     return tail.info is not None and tail.info.state != "streaming" and not tail.segments

@@ -20,6 +20,7 @@ from chatkit.chunks import merged, to_json
 from chatkit.engine import Engine
 from chatkit.errors import Fenced, StoreError, StoreLost
 from chatkit.messages import ENDED, Message
+from chatkit.rest import is_ahead
 from chatkit.stores import Lease, Store
 
 JSON = dict[str, Any]
@@ -36,6 +37,9 @@ class Record(Protocol):
 
     def renew(self) -> Awaitable[Lease | None]:
         """Store again all that leads to the answer, and the right to write it from its start."""
+
+    def retake(self) -> Awaitable[Lease | None]:
+        """The right to write it again, after another process has ended it; None: one writes it."""
 
     def end(self, lease: Lease | None, message: Message) -> Awaitable[None]:
         """Store how the answer ended; without a lease, of one that ended before it began."""
@@ -221,14 +225,15 @@ class Journal:
         self._lease, self._written, self._tried = lease, 0, None
 
     async def _write_end(self) -> None:
-        if self._unsaved is None:
+        if (message := self._unsaved) is None:
             return
         try:
-            await self._end(self._unsaved)
+            await self._end(message)
             self._unsaved = None
             self._is_saved()
         except Fenced as fenced:
             self._fence(fenced)
+            self._lost = not await self._put_right(message)
         except StoreError as error:
             if error.retryable:
                 self._complain(f"Not saved yet, trying again: {error}")
@@ -236,6 +241,22 @@ class Journal:
             else:
                 self._unsaved = None
                 self._feed.warn(f"Not saved: {error}")
+
+    async def _put_right(self, message: Message) -> bool:
+        """Where another process took it for lost while it could not be stored, and ended it with
+        what there was: it is whole here."""
+        stored = await self._as_stored(message)
+        is_partial = stored.status == "interrupted" and is_ahead(stored, message)
+        if message.status != "complete" or not is_partial:
+            return False
+        try:
+            lease = await self._record.retake()
+            if lease is not None:
+                await self._record.end(lease, message)
+        except StoreError:  # it stays as the other process left it, which has been told
+            return False
+        self._is_saved()
+        return lease is not None
 
     async def _stay(self) -> None:
         """Say that this process still has the answer: else others end it with what is stored."""

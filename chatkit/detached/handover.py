@@ -41,6 +41,9 @@ class Held:
     async def renew(self) -> Lease | None:
         return await self._record.renew()
 
+    async def retake(self) -> Lease | None:
+        return await self._record.retake()
+
     async def end(self, lease: Lease | None, message: Message) -> None:
         await self._record.end(lease, message)
 
