@@ -9,13 +9,13 @@ such as a server without a disk that restarts, is given it again.
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Protocol
 
 from chatkit.answers.feed import Feed
 from chatkit.answers.inbox import Word, inbox
+from chatkit.answers.segments import segment_writer
 from chatkit.chunks import merged, to_json
 from chatkit.engine import Engine
 from chatkit.errors import Fenced, StoreError, StoreLost
@@ -64,7 +64,7 @@ class Journal:
         self._record = record
         self._engine = engine
         self._owner: Writer | None = None
-        self._writer = _writer(store, engine)
+        self._writer = segment_writer(store, engine)
         self._inbox = inbox(store, engine)
         self._lease: Lease | None = None
         self._written = len(feed.chunks)  # that are in the store: of one that goes on, in its row
@@ -300,68 +300,3 @@ class Journal:
 
 async def _awaited(work: Awaitable[Lease | None]) -> Lease | None:
     return await work
-
-
-class _Writer:
-    """Writes what the journals of one store have to write, all together."""
-
-    def __init__(self, store: Store, engine: Engine) -> None:
-        self._store = store
-        self._engine = engine
-        self._due: dict[Journal, None] = {}  # in the order they asked
-        self._scheduled = False
-        self._writing: asyncio.Task[None] | None = None
-
-    def soon(self, journal: Journal) -> None:
-        """Write this one at the next tick."""
-        self._due[journal] = None
-        if not self._scheduled:
-            self._scheduled = True
-            self._engine.ticker.soon(self._tick)
-
-    async def written(self) -> None:
-        """Write now; return once that, or what was being written, has been."""
-        if self._writing is None:
-            self._begin()
-        await self.idle()
-
-    async def idle(self) -> None:
-        """Return once nothing is being written of what was when this was called."""
-        if self._writing is not None:
-            await asyncio.wait([self._writing])
-
-    def _tick(self) -> None:
-        if self._writing is not None:  # the store is slower than the ticks
-            self._engine.ticker.soon(self._tick)
-            return
-        self._scheduled = False
-        self._begin()
-
-    def _begin(self) -> None:
-        behind = [journal for journal in self._due if journal.is_behind]
-        self._due.clear()
-        if behind:
-            self._writing = self._engine.loop.create_task(self._write(behind))
-
-    async def _write(self, journals: list[Journal]) -> None:
-        try:
-            segments = [journal.segment() for journal in journals]
-            errors = await self._extend([(lease, rows) for lease, rows, _ in segments])
-        finally:
-            self._writing = None
-        for journal, (_, _, upto), error in zip(journals, segments, errors, strict=True):
-            journal.wrote(upto, error)
-
-    async def _extend(self, segments: list[tuple[Lease, list[JSON]]]) -> list[StoreError | None]:
-        try:
-            return await self._store.extend_all(segments)
-        except StoreError as error:
-            return [error] * len(segments)
-
-
-def _writer(store: Store, engine: Engine) -> _Writer:
-    """The one writer of this store: it lives as long as its journals do."""
-    return _writers.setdefault((id(store), id(engine)), _Writer(store, engine))
-
-
-_writers: weakref.WeakValueDictionary[tuple[int, int], _Writer] = weakref.WeakValueDictionary()
