@@ -321,7 +321,10 @@ class Conversation:
 
     def can_resume(self, message: Message) -> bool:
         """Whether there is a way to go on with an answer where it broke off."""
-        settings = self.asked_of(self.node(message))
+        node = self.tree.nodes.get(message.id)
+        if node is None:  # the chat was deleted
+            return False
+        settings = self.asked_of(node)
         return (
             is_at_calls(message)
             or settings.model.can_resume(message, self.id)
