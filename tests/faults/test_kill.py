@@ -17,7 +17,7 @@ from chatkit import Chat, stream_text
 from chatkit.providers import Model
 from tests.servers import Provider
 
-KILLS = 50
+KILLS = 70
 TOKENS = [f"{number:04d} " for number in range(1000)]
 ASK = """
 import sys
@@ -28,7 +28,7 @@ Chat(sys.argv[2], model=model, store=sys.argv[3]).send("Count.").wait()
 
 
 @pytest.mark.faults
-def test_fifty_kills_lose_no_more_than_the_last_moment(
+def test_a_kill_loses_no_more_than_the_last_moment(
     provider: Provider,
     model: Model,
     tmp_path: Path,
