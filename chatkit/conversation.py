@@ -25,7 +25,7 @@ from chatkit.answers.journal import Record
 from chatkit.answers.producer import Ask, Producer
 from chatkit.detached.handover import Held, detached, producer_of
 from chatkit.detached.jobs import Job
-from chatkit.errors import MessageError, StoreError, revive
+from chatkit.errors import MessageError, StoreError, error_of
 from chatkit.host import Position
 from chatkit.messages import ENDED, Message
 from chatkit.prompts import Settings, prompt
@@ -114,7 +114,6 @@ class Conversation:
     async def _recover(self, node: Node) -> None:
         """An answer without an end: somebody else's, or nobody's any more."""
         tail = await self.store.follow(self.id, node.id)
-        chunks = [chunk for segment in tail.segments for chunk in segment]
         if tail.info is not None and tail.info.alive:
             self._follow(node, node.message)
             return await self._looked(node)
@@ -124,7 +123,7 @@ class Conversation:
         try:
             ended = await take_over(self.store, self.id, node.id) if tail.info else None
         except StoreError:  # it cannot be written: what it holds can still be shown
-            ended = partial(node.message, chunks)
+            ended = partial(node.message, tail.chunks)
         if ended is None and tail.info is not None and tail.row is not None:
             return await self._recover(node)  # somebody else has just taken it over
         node.message = ended or settled(node.message, "interrupted")
@@ -290,8 +289,7 @@ class Conversation:
         """The reply of an answer, live or from disk."""
         feed = self._feeds.get(node.id)
         if feed is None:
-            told = node.message.metadata.get("error")
-            error = revive(told) if isinstance(told, dict) else None
+            error = error_of(node.message.metadata)
             feed = Feed.ended_with(node.message, engines.get_engine(), error)
             self._feeds[node.id] = feed
         asked = self._asked.get(node.id)

@@ -30,6 +30,7 @@ and SQLite's in `stores.disk`, redis-py's in `stores.redis`, those of MCP in `mc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -159,6 +160,12 @@ def describe(error: Exception) -> dict[str, Any]:
         return {**told, "text": error.text}
     status = getattr(error, "status", None)
     return told if status is None else {**told, "status": status}
+
+
+def error_of(metadata: Mapping[str, Any]) -> ChatkitError | None:
+    """The error that a message's metadata tells of, if it tells of one."""
+    told = metadata.get("error")
+    return revive(told) if isinstance(told, dict) else None
 
 
 def revive(told: dict[str, Any]) -> ChatkitError:

@@ -16,13 +16,12 @@ from chatkit.answers.feed import Feed
 from chatkit.answers.inbox import Word
 from chatkit.answers.lent import Borrower
 from chatkit.chunks import Chunk, Data, Finish, from_json
-from chatkit.errors import ChatkitError, Fenced, NothingMore, StoreError, revive
+from chatkit.errors import ChatkitError, Fenced, NothingMore, StoreError, error_of
 from chatkit.messages import ENDED, Message
 from chatkit.reducer import reduce, settled
 from chatkit.stores import Store, Tail
 from chatkit.tools import Tool
 
-logger = logging.getLogger("chatkit")
 JSON = dict[str, Any]
 WAIT = 1.0  # seconds that the store may take to say that there is nothing new
 PACE = 0.25  # seconds between looks while nobody here wants to see it
@@ -113,8 +112,7 @@ class Follower:
         message, error = await self._followed()
         self._begun.set()
         self._looked.set()
-        told = message.metadata.get("error")
-        error = error or (revive(told) if isinstance(told, dict) else None)
+        error = error or error_of(message.metadata)
         try:
             self.feed.publish(self.feed.missing(message))
             if isinstance(error, NothingMore) and self._otherwise is not None:
@@ -167,7 +165,7 @@ class Follower:
         if tail.row is not None and tail.info.state in ENDED:
             return Message.from_json(tail.row["message"])
         if self._epoch in (None, tail.info.epoch):
-            self._publish(tail.segments)
+            self._publish(tail)
             self._epoch = tail.info.epoch
         else:
             await self._begin_again()
@@ -175,14 +173,13 @@ class Follower:
             return None
         return await take_over(self._store, self._chat_id, self._id)
 
-    def _publish(self, segments: list[list[JSON]]) -> None:
-        if not segments:
+    def _publish(self, tail: Tail) -> None:
+        if not tail.segments:
             return
-        self._seen += len(segments)
+        self._seen += len(tail.segments)
         if self.feed.status == "queued":
             self.feed.begin(self.feed.message().replace(status="streaming"))
-        said = [c for chunks in segments for c in map(from_json, chunks) if c]
-        self.feed.publish([chunk for chunk in said if not self._is_remark(chunk)])
+        self.feed.publish([chunk for chunk in _known(tail.chunks) if not self._is_remark(chunk)])
 
     def _is_remark(self, chunk: Chunk) -> bool:
         """Take in what a worker says beside the answer."""
@@ -203,9 +200,7 @@ class Follower:
             return  # nothing is said there yet: with its first segment
         self._epoch = tail.info.epoch
         row = Message.from_json(tail.row["message"])
-        chunks = [chunk for segment in tail.segments for chunk in segment]
-        message = reduce(row, [c for c in map(from_json, chunks) if c])
-        self.feed.publish(self.feed.missing(message))
+        self.feed.publish(self.feed.missing(reduce(row, _known(tail.chunks))))
 
 
 async def take_over(store: Store, chat_id: str, row_id: str) -> Message | None:
@@ -225,6 +220,11 @@ async def take_over(store: Store, chat_id: str, row_id: str) -> Message | None:
 
 def partial(message: Message, chunks: list[JSON]) -> Message:
     """What is left of an answer whose producer is gone."""
-    known = [chunk for value in chunks if (chunk := from_json(value)) is not None]
+    known = _known(chunks)
     finished = any(isinstance(chunk, Finish) for chunk in known)
     return settled(reduce(message, known), "complete" if finished else "interrupted")
+
+
+def _known(chunks: list[JSON]) -> list[Chunk]:
+    """The chunks, without those that only a later version knows."""
+    return [chunk for value in chunks if (chunk := from_json(value)) is not None]

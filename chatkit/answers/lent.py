@@ -75,7 +75,8 @@ class LentCalls(Calls):
             self._take_back(calls)
             self._news.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), LOOK)
+                async with asyncio.timeout(LOOK):  # not wait_for: see `Feed.wanted_within`
+                    await self._news.wait()
 
     def decide(self, approval_id: str, approved: bool, reason: str | None) -> None:
         for part in open_calls(self._feed.message()):
@@ -221,7 +222,8 @@ class Borrower:
         while not self._feed.ended:
             said: list[c.Chunk] = []
             with suppress(TimeoutError):
-                said = await asyncio.wait_for(self._said.get(), HERE)
+                async with asyncio.timeout(HERE):
+                    said = await self._said.get()
             if said or self._running:
                 chunks = [c.to_json(chunk) for chunk in said]
                 word = {"do": "calls", "by": self._by, "owner": this_process(), "chunks": chunks}

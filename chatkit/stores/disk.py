@@ -222,7 +222,7 @@ class DiskStore:
         if lease is None:
             return None
         tail = await self.follow(chat_id, row_id)  # nobody else can add to it any more
-        return lease, [chunk for segment in tail.segments for chunk in segment]
+        return lease, tail.chunks
 
     async def close(self) -> None:
         await self._io.close()

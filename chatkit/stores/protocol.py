@@ -44,6 +44,11 @@ class Tail:
     segments: list[list[Row]]  # the chunks of each new segment, in order
     row: Row | None  # the message's row; once the stream has ended, with all that was said
 
+    @property
+    def chunks(self) -> list[Row]:
+        """The chunks of all of these segments."""
+        return [chunk for segment in self.segments for chunk in segment]
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:

@@ -203,7 +203,7 @@ class RedisStore:
         if lease is None:
             return None
         tail, _ = await self._look(chat_id, row_id, 0)  # nobody else can add to it any more
-        return lease, [chunk for segment in tail.segments for chunk in segment]
+        return lease, tail.chunks
 
     async def close(self) -> None:
         await self._server.close()
