@@ -196,8 +196,10 @@ class Conversation:
 
         async def catch_up() -> None:
             await self.catch_up()
-            theirs = [each for each in self.live() if each.message().id in self.record.theirs]
-            feed.after = [*feed.after, *(each for each in theirs if each not in feed.after)]
+            known = (feed, *feed.after)
+            others = [each for each in self.live() if each not in known]
+            theirs = [each for each in others if each.message().id in self.record.theirs]
+            feed.after = [*feed.after, *theirs]
 
         record = self.record.answer(node, catch_up)
         ask = Ask(

@@ -173,9 +173,13 @@ class ChatRecord:
         self, node: Node, catch_up: Callable[[], Coroutine[Any, Any, Any]]
     ) -> Lease | None:
         """Store everything that leads to `node` and the right to write it, at once."""
+        refused = None
         async with self._beginning:
             while True:
+                await catch_up()  # what is known of others' answers may not be followed yet
                 known = self._revision
+                if known == refused:
+                    return None  # it is this very answer that somebody else writes
                 is_last = self._put_last(node)
                 fresh, rows, header = self._fresh(node)
                 heads = [self._head] if is_last else None
@@ -186,9 +190,7 @@ class ChatRecord:
                     self._count_one(known)
                     self._mark_stored(fresh, header)
                     return lease
-                await catch_up()
-                if self._revision == known:
-                    return None  # it is this very answer that somebody else writes
+                refused = known
 
     async def renew(self, node: Node) -> Lease | None:
         """Store again all that there is here, and the right to write `node` from its start."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,6 +79,36 @@ def test_what_is_asked_here_waits_for_the_answer_there_and_knows_it(
     assert texts(chat) == ["One?", "first", "Two?", "Answer to: Two?"]
     peer.until("len(chat.messages) == 4 and chat.status == 'ready'")
     assert peer.get("[m.text for m in chat.messages]") == texts(chat)
+
+
+def test_what_was_heard_of_but_is_not_followed_yet_comes_first_all_the_same(
+    peer: Peer, chat: Chat, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer whose row was read, by the watch, just before its text is."""
+    answer = provider.answer("first", gated=True)
+    follow, read = chat.store.follow, threading.Event()
+    may_follow = threading.Event()
+
+    async def slowly(*args: Any, **more: Any) -> Tail:
+        read.set()
+        await asyncio.to_thread(may_follow.wait, 20)
+        return await follow(*args, **more)
+
+    monkeypatch.setattr(chat.store, "follow", slowly)
+    peer.do("reply = chat.send('One?')")
+    assert read.wait(20)  # the watch knows of the answer, and has not begun to follow it
+    provider.until(lambda: len(provider.requests) == 1)
+    conversation = chat._conversation
+    with monkeypatch.context() as patched:
+        patched.setattr(conversation, "refresh", lambda: None)  # it would wait for the watch
+        reply = chat.send("Two?")
+    may_follow.set()
+    provider.until(lambda: reply.status != "queued" or bool(reply._feed.after))
+    assert len(provider.requests) == 1
+    answer.open()
+    assert reply.wait(20).text == "Answer to: Two?"
+    asked = [message["content"] for message in provider.requests[1].body["messages"]]
+    assert asked == ["One?", "first", "Two?"]
 
 
 def test_two_that_ask_at_the_same_moment_lose_nothing(
