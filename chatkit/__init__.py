@@ -11,9 +11,11 @@ Importing it loads nothing heavy: httpx, diskcache and the widgets come with the
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from chatkit.answers.producer import FinishEvent
 from chatkit.chat import Chat
+from chatkit.config import begin_logging, config
 from chatkit.errors import (
     AuthError,
     BadChatId,
@@ -38,7 +40,7 @@ from chatkit.errors import (
     UnknownModel,
     UnknownOption,
 )
-from chatkit.listing import ChatInfo, chats
+from chatkit.listing import ChatInfo, ChatList, chats
 from chatkit.messages import (
     CustomPart,
     DataPart,
@@ -65,6 +67,7 @@ __all__ = [
     "BadChatId",
     "Chat",
     "ChatInfo",
+    "ChatList",
     "ChatkitError",
     "ConfigError",
     "ConnectionFailed",
@@ -102,11 +105,29 @@ __all__ = [
     "UnknownPart",
     "Usage",
     "chats",
+    "config",
     "get_model",
     "open_store",
     "stream_text",
     "tool",
 ]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext chatkit`: the magic `%%chat`, and completions for it."""
+    from chatkit.notebook.magic import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """`%unload_ext chatkit`."""
+    from chatkit.notebook.magic import unload
+
+    unload(shell)
+
+
+begin_logging()
 
 if "IPython" in sys.modules:  # a kernel or console runs: replies can show themselves
     from chatkit.notebook import attach

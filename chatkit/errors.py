@@ -33,6 +33,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chatkit.redaction import hide_all
+
 
 class ChatkitError(Exception):
     """The base of every error chatkit raises."""
@@ -154,8 +156,9 @@ class StoreLost(StoreError):
 
 
 def describe(error: Exception) -> dict[str, Any]:
-    """An error as a message's metadata keeps it: `{"type", "message"}`; `status`, `text` if any."""
-    told = {"type": type(error).__name__, "message": str(error)}
+    """An error as a message's metadata keeps it: `{"type", "message"}`; `status`, `text` if any.
+    No key is in it."""
+    told = {"type": type(error).__name__, "message": hide_all(str(error))}
     if isinstance(error, SchemaMismatch):
         return {**told, "text": error.text}
     status = getattr(error, "status", None)

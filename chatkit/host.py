@@ -6,6 +6,7 @@ here knows IPython; the host is how the modules below the notebook ask it things
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -15,6 +16,16 @@ class Position(NamedTuple):
 
     cell: str | None  # the cell's own id; None where there is none (a script, a headless run)
     execution: str  # changes each time a cell runs
+
+
+class Line(Protocol):
+    """One line where the code that runs now shows things. No trace of it stays."""
+
+    def say(self, text: str) -> None:
+        """Show this text in it, in place of what it said before."""
+
+    def clear(self) -> None:
+        """Take it away."""
 
 
 class Host(Protocol):
@@ -41,6 +52,12 @@ class Host(Protocol):
     def display(self, reply: Any) -> None:
         """The value of a cell is a reply: show it, unless this cell shows it already."""
 
+    def shows(self, id: str) -> bool:
+        """Whether the code that runs now shows the reply of this id, live."""
+
+    def line(self) -> Line:
+        """A line to say in what is going on; nothing is shown before it says something."""
+
     def wake(self, work: Callable[[], None]) -> None:
         """Call `work` on the main thread once that is idle, if it has a loop of its own."""
 
@@ -61,8 +78,44 @@ class Script:
     def display(self, reply: Any) -> None:
         print(repr(reply))
 
+    def shows(self, id: str) -> bool:
+        return False
+
+    def line(self) -> Line:
+        return TerminalLine() if sys.stderr is not None and sys.stderr.isatty() else NoLine()
+
     def wake(self, work: Callable[[], None]) -> None:
         """A script's main thread is its own: it works for others while it waits."""
+
+
+class TerminalLine:
+    """The last line of a terminal, as long as it says something."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def say(self, text: str) -> None:
+        self._said = "".join(char if char.isprintable() else " " for char in text)[:78]
+        self._write(self._said)
+
+    def clear(self) -> None:
+        if self._said:
+            self._said = ""
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{text}")  # from the line's beginning, which is emptied first
+        sys.stderr.flush()
+
+
+class NoLine:
+    """Where nobody looks."""
+
+    def say(self, text: str) -> None:
+        pass
+
+    def clear(self) -> None:
+        pass
 
 
 _current: Host = Script()

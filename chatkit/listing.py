@@ -3,27 +3,89 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from chatkit import engine as engines
+from chatkit.progress import progress
+from chatkit.standing import count_of
 from chatkit.stores import Store, StreamInfo, open_store
 
-
-def chats(store: str | os.PathLike[str] | Store | None = None) -> list[ChatInfo]:
-    """The chats of a store, the last used first."""
-    return engines.get_engine().run(_chats(open_store(store)))
+if TYPE_CHECKING:
+    from chatkit.cards import Cell
 
 
-async def _chats(store: Store) -> list[ChatInfo]:
+SHOWN = 20  # rows of a table
+
+
+def chats(store: str | os.PathLike[str] | Store | None = None) -> ChatList:
+    """The chats of a store, the last used first: a list that shows itself as a table.
+
+    None of them is loaded for it. Raises StoreError where the store cannot be read.
+    """
+    opened = open_store(store)
+    with progress(f"Reading the chats in {opened.location!r}"):
+        return engines.get_engine().run(_chats(opened))
+
+
+async def _chats(store: Store) -> ChatList:
     living: dict[str, set[Writer]] = {}
     for chat_id, _, info in await store.living():
         living.setdefault(chat_id, set()).add(Writer.of(info))
+    headers = await store.chats()
+    infos = [ChatInfo.from_header(each, living.get(each["id"], ())) for each in headers]
+    return ChatList(infos, store.location)
+
+
+class ChatList(list["ChatInfo"]):
+    """Chats, the last used first, and where they are."""
+
+    def __init__(self, infos: Iterable[ChatInfo], location: str) -> None:
+        super().__init__(infos)
+        self.location = location
+
+    def __repr__(self) -> str:
+        from chatkit.cards import text_table  # not needed before somebody looks
+
+        head, rows = self._table()
+        words = [[cell.text for cell in row] for row in rows]
+        table = text_table(head, words, widest=40) if rows else ""
+        return "\n".join(filter(None, [self._title, table, self._foot]))
+
+    def _repr_html_(self) -> str:
+        from chatkit.cards import table_card
+
+        return table_card(self._title, *self._table(), self._foot)
+
+    def _table(self) -> tuple[Sequence[str], list[list[Cell]]]:
+        shown = self[:SHOWN]
+        head = _HEAD if any(info.writers for info in shown) else _HEAD[:-1]
+        return head, [_row(info)[: len(head)] for info in shown]
+
+    @property
+    def _title(self) -> str:
+        return f"{count_of(len(self), 'chat') if self else 'No chats'} in {self.location}"
+
+    @property
+    def _foot(self) -> str:
+        return f"… and {len(self) - SHOWN:,} more" if len(self) > SHOWN else ""
+
+
+_HEAD = ("chat", "title", "model", "updated", "writes now")
+
+
+def _row(info: ChatInfo) -> list[Cell]:
+    from chatkit.cards import Cell, ago, exactly
+
     return [
-        ChatInfo.from_header(header, living.get(header["id"], ())) for header in await store.chats()
+        Cell(info.id, is_code=True),
+        Cell(info.title),
+        Cell(info.model or ""),
+        Cell(ago(info.updated_at, datetime.now(UTC)), exactly(info.updated_at)),
+        Cell(", ".join(map(str, info.writers))),
     ]
 
 

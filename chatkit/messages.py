@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pkgutil import resolve_name
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -75,6 +76,9 @@ class FilePart(_Part, frozen=True, tag="file"):
     provider_reference: dict[str, str] | None = None
     provider_metadata: JSON | None = None
 
+    def __repr__(self) -> str:
+        return f"<FilePart {self.media_type} {self.filename or _cut(self.url)!r}>"
+
 
 class ReasoningFilePart(_Part, frozen=True, tag="reasoning-file"):
     """A file the model made while reasoning."""
@@ -82,6 +86,9 @@ class ReasoningFilePart(_Part, frozen=True, tag="reasoning-file"):
     media_type: str
     url: str
     provider_metadata: JSON | None = None
+
+    def __repr__(self) -> str:
+        return f"<ReasoningFilePart {self.media_type} {_cut(self.url)!r}>"
 
 
 class SourceUrlPart(_Part, frozen=True, tag="source-url"):
@@ -209,6 +216,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: Status = "complete"
     created_at: datetime | None = None
     metadata: JSON = {}  # msgspec copies it for each message
+
+    def __repr__(self) -> str:
+        words = self.text if len(self.text) <= 60 else f"{self.text[:57]}..."
+        beside = f" ({', '.join(told)})" if (told := _counted(self.parts)) else ""
+        return f"<Message {self.role} {self.status} {words!r}{beside}>"
+
+    def _repr_html_(self) -> str:
+        card: str = resolve_name("chatkit.cards:message_card")(self)  # when it is looked at
+        return card
 
     @property
     def text(self) -> str:
@@ -394,6 +410,22 @@ def _tool_to_json(part: ToolPart) -> JSON:
     if fields.pop("dynamic", False):
         return {"type": "dynamic-tool", **fields}
     return {"type": f"tool-{fields.pop('toolName')}", **fields}
+
+
+def _cut(url: str) -> str:
+    """An address without the megabytes that a `data:` URL may have."""
+    return url if len(url) <= 60 else f"{url[:57]}..."
+
+
+def _counted(parts: Iterable[Part]) -> list[str]:
+    """How many files and tool calls there are."""
+    kinds = [
+        "file" if isinstance(part, FilePart | ReasoningFilePart) else "tool call"
+        for part in parts
+        if isinstance(part, FilePart | ReasoningFilePart | ToolPart)
+    ]
+    counts = {kind: kinds.count(kind) for kind in kinds}
+    return [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items()]
 
 
 def _has_content(part: Part) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from chatkit.answers.steps import MAX_STEPS, Question
+from chatkit.answers.steps import Question
+from chatkit.defaults import MAX_STEPS
 from chatkit.messages import FilePart, Message, as_messages
 from chatkit.providers import Model
 from chatkit.schema import Schema

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import random
 import sys
@@ -21,12 +22,13 @@ from urllib.parse import urlsplit
 from chatkit.errors import ConnectionFailed, ProviderError, RateLimited, StreamCut
 from chatkit.limits import LONGEST_WAIT, Gate, Limits, held_back
 from chatkit.providers import Model, WireRequest
-from chatkit.providers.refusals import in_words
+from chatkit.providers.refusals import in_words, request_id
 
 if TYPE_CHECKING:
     import httpx
 
 Report = Callable[[str], None]
+log = logging.getLogger("chatkit.http")
 
 TRIES = 3
 CONNECT_TIMEOUT = 10.0
@@ -101,6 +103,7 @@ async def _answer(
             return await _try(client, gate, model, request, report)
         except (ProviderError, ConnectionFailed) as error:
             wait = _wait(error, tried)
+            log.debug("try %d of %d failed: %s", tried, TRIES, error)
             if wait is None:
                 raise
             reason = _reason(error, model)
@@ -117,10 +120,12 @@ async def _try(client: Any, gate: Gate, model: Model, request: WireRequest, repo
 
         address = await local.address(model.name, report)
         url = address + url.removeprefix("local:")
+    began = time.monotonic()
     try:
         response = await client.send(_built(client, model, request, url), stream=True)
     except _errors(client) as error:
         raise _unreachable(model, url, error) from error
+    _note(request.method, url, response, time.monotonic() - began)
     gate.close(held_back(response.headers))
     if 200 <= response.status_code < 300:
         return response
@@ -128,6 +133,11 @@ async def _try(client: Any, gate: Gate, model: Model, request: WireRequest, repo
     if refused.retryable:
         gate.close(refused.retry_after)
     raise refused
+
+
+def _note(method: str, url: str, response: Any, seconds: float) -> None:
+    id = request_id(response.headers) or "no request id"
+    log.debug("%s %s: %d in %.2f s (%s)", method, url, response.status_code, seconds, id)
 
 
 def _built(client: Any, model: Model, request: WireRequest, url: str) -> Any:

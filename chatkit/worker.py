@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -118,5 +117,4 @@ def _take_stdout() -> Callable[[bytes], object]:
 
 if __name__ == "__main__":
     play("worker")
-    logging.getLogger("chatkit").addHandler(logging.NullHandler())  # each answer tells of itself
     Worker(_take_stdout()).run()

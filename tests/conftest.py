@@ -13,7 +13,7 @@ from chatkit.providers import Model, get_model
 from chatkit.stores import Store
 from chatkit.stores.disk import DiskStore
 from chatkit.stores.redis import RedisStore
-from tests import ai_sdk, e2e, recorded, redis_server
+from tests import ai_sdk, e2e, kernel_versions, recorded, redis_server
 from tests.redis_server import RedisServer
 from tests.servers import Provider
 from tests.storing import run
@@ -100,6 +100,12 @@ class Cells:
     def display(self, reply: Any) -> None:
         self.shown.append(reply)
 
+    def shows(self, id: str) -> bool:
+        return any(reply.id == id for reply in self.shown)
+
+    def line(self) -> host.Line:
+        return host.NoLine()
+
     def wake(self, work: Callable[[], None]) -> None:
         """Nothing goes on between its cells."""
 
@@ -125,7 +131,7 @@ def sdk() -> Iterator[ai_sdk.AiSdk]:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say what this machine left out, and how to get it."""
     lines: list[str] = []
-    for home in (recorded, e2e, ai_sdk, redis_server):
+    for home in (recorded, e2e, ai_sdk, redis_server, kernel_versions):
         lines += home.missing()
     if lines:
         terminalreporter.section("left out on this machine")

@@ -210,6 +210,7 @@ async def take_over(store: Store, chat_id: str, row_id: str) -> Message | None:
     if row is None or taken is None:
         return None
     lease, chunks = taken
+    logger.debug("the writer of %s in chat %r is gone: taken over", row_id, chat_id)
     message = partial(Message.from_json(row["message"]), chunks)
     try:
         await store.finalize(lease, {**row, "message": message.to_json()})

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from chatkit import chunks as c
+from chatkit import defaults
 from chatkit.answers import continuing, structure
 from chatkit.answers.calls import Calls, calls_of_step, is_at_calls, open_calls
 from chatkit.answers.exchange import Exchange
@@ -20,6 +21,7 @@ from chatkit.answers.feed import Feed
 from chatkit.answers.lent import LentCalls
 from chatkit.answers.replay import Replay
 from chatkit.answers.totals import Totals
+from chatkit.defaults import MAX_STEPS
 from chatkit.engine import Engine
 from chatkit.errors import (
     ConfigError,
@@ -36,7 +38,6 @@ from chatkit.providers import Model, WireRequest
 from chatkit.schema import Schema
 from chatkit.tools import Tool
 
-MAX_STEPS = 20
 Take = Callable[[list[c.Chunk]], list[c.Chunk]]
 
 
@@ -315,8 +316,10 @@ class Steps:
             self._publish(chunks)
 
 
-def checked_steps(limit: int) -> int:
-    """The most steps an answer may take. Raises ConfigError unless that is 1 or more."""
+def checked_steps(limit: int | None) -> int:
+    """The most steps an answer may take; None is the default. Raises ConfigError unless that is 1
+    or more."""
+    limit = defaults.get("max_steps") if limit is None else limit
     if not isinstance(limit, int) or limit < 1:
         raise ConfigError(f"max_steps is {limit!r}; it is a number of requests, 1 or more")
     return limit

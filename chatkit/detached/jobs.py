@@ -30,6 +30,9 @@ class Far(msgspec.Struct, frozen=True):
     timeout: float | None
     schemas: bool | None
 
+    def __repr__(self) -> str:
+        return f"<Far {self.name}>"
+
 
 class Told(msgspec.Struct, frozen=True):
     """What a model is told of a tool; its function stays where it is."""
@@ -71,6 +74,9 @@ class Job(msgspec.Struct, frozen=True):
     after: list[str] = []  # ids of the answers that come first
     epoch: int = 0
     number: int = 0  # by which the kernel knows what is said of it
+
+    def __repr__(self) -> str:
+        return f"<Job {self.row_id} of chat {self.chat_id!r}>"  # its store may hold a password
 
     @property
     def lease(self) -> Lease:

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from msgspec.structs import replace
 
+from chatkit import defaults
 from chatkit.detached.jobs import Job
 from chatkit.engine import Engine
 from chatkit.errors import StoreError
@@ -185,7 +186,8 @@ def _spawn(log: IO[str]) -> subprocess.Popen[bytes]:
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name)}
     places = [os.path.abspath(place) for place in sys.path if place]
-    return {**kept, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*places, _ROOT]))}
+    log = {defaults.variable_of("log"): str(defaults.get("log") or "off")}
+    return {**kept, **log, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*places, _ROOT]))}
 
 
 def _last_line(log: IO[str]) -> str:

@@ -23,6 +23,7 @@ from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult
 from chatkit import engine, host
 from chatkit.errors import ChatkitError, ConfigError, ConnectionFailed, ToolFailed
 from chatkit.mcp.places import Place
+from chatkit.progress import progress
 
 EXIT_GRACE = 4.0  # seconds: the package gives a server 2 to end by itself, and 2 by SIGTERM
 # What the package raises; its task groups put it into an ExceptionGroup.
@@ -48,7 +49,8 @@ class Connection:
         self._close.atexit = False  # at exit somebody waits for it
         _connections.add(self)
         try:
-            engine.wait(session.opened)
+            with progress(f"Opening the MCP server {place.name!r}"):
+                engine.wait(session.opened)
         except KeyboardInterrupt:  # it would be held by the traceback
             self._close()
             raise

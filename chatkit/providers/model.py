@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,9 +15,9 @@ from chatkit.providers.dialect import JSON, Decoder, FarSide, Prompt, ToolSpec, 
 from chatkit.providers.forced import ANSWER, AnswerDecoder, AnswerTool, answer_name
 from chatkit.providers.refusals import refusal
 from chatkit.providers.table import Endpoint
+from chatkit.redaction import SECRET, hide, remember
 
 _KEY_HEADERS = {"authorization", "api-key", "x-api-key", "x-goog-api-key"}
-SECRET = re.compile("auth|key|token|secret|cookie", re.I)  # in the name of a header
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -229,6 +228,7 @@ class Model:
         if key := self._key(is_needed=not own.keys() & _KEY_HEADERS):
             named = "authorization" if self._has_token else self.endpoint.key_header
             headers[named] = f"Bearer {key}" if named == "authorization" else key
+        remember(self._secrets())
         return headers | own
 
     def _key(self, *, is_needed: bool) -> str:
@@ -253,12 +253,14 @@ class Model:
 
     def _hide(self, text: str) -> str:
         """The text without the key, should a server repeat it."""
+        return hide(text, self._secrets())
+
+    def _secrets(self) -> list[str]:
         values = [value for name, value in self.headers.items() if SECRET.search(name)]
-        words = [word for value in values for word in value.split()]
-        for secret in (self._key(is_needed=False), *words):
-            if len(secret) > 6:  # shorter ones are no keys but "Bearer", "EMPTY" and the like
-                text = text.replace(secret, "[hidden]")
-        return text
+        asked = [
+            value for name, value in parse_qsl(urlsplit(self.base_url).query) if SECRET.search(name)
+        ]
+        return [self._key(is_needed=False), *" ".join(values).split(), *asked]
 
 
 def _with_path(base_url: str, path: str) -> str:

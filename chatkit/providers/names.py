@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from chatkit import defaults
 from chatkit.errors import ConfigError, UnknownModel
-from chatkit.providers.model import SECRET, Model
+from chatkit.providers.model import Model
 from chatkit.providers.table import BACKEND, ENDPOINTS, UNLISTED, Endpoint
-
-DEFAULT = "local/smollm2"
+from chatkit.redaction import SECRET
 
 
 def get_model(
@@ -27,9 +27,10 @@ def get_model(
     timeout: float | None = None,
     schemas: bool | None = None,
 ) -> Model:
-    """The model of that name, `"provider/name"`; without one `$CHATKIT_MODEL`, else the
-    embedded model. `"ui+https://host/api/chat"` is a backend of the AI SDK, at that address: it
-    is sent the whole conversation, or with the option `history="last"` the last message.
+    """The model of that name, `"provider/name"`; without one that of `chatkit.config`, unless set
+    `$CHATKIT_MODEL`, else the embedded model. `"ui+https://host/api/chat"` is a backend of the AI
+    SDK, at that address: it is sent the whole conversation, or with the option `history="last"`
+    the last message.
 
     `base_url` is another server of the same dialect, `client` an `httpx.AsyncClient` to use
     instead of chatkit's own. After `timeout` seconds without a byte an answer is given up as
@@ -37,6 +38,7 @@ def get_model(
     own, else a forced tool call stands in; unless given, as chatkit knows of the provider.
     Raises UnknownModel or ConfigError; nothing is sent.
     """
+    name = name or defaults.get("model")
     model = name if isinstance(name, Model) else _named(name, base_url)
     _check_client(client)
     if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
@@ -54,10 +56,9 @@ def get_model(
     return replace(model, **{key: value for key, value in changes.items() if value is not None})
 
 
-def _named(name: str | None, base_url: str | None) -> Model:
-    if name is not None and not isinstance(name, str):
-        raise UnknownModel(f"a model is a name or a Model, not a {type(name).__name__}")
-    named = name or os.environ.get("CHATKIT_MODEL") or DEFAULT
+def _named(named: object, base_url: str | None) -> Model:
+    if not isinstance(named, str):
+        raise UnknownModel(f"a model is a name or a Model, not a {type(named).__name__}")
     if named[:3].lower() == "ui+":
         return _backend(named[3:])
     provider, _, model = named.partition("/")
@@ -65,7 +66,7 @@ def _named(name: str | None, base_url: str | None) -> Model:
     if not provider or not model:
         raise UnknownModel(
             f"{named!r} is no model name: write provider/name, such as 'openai/{model or named}'"
-            f" or {DEFAULT!r}. Providers: {', '.join(sorted(ENDPOINTS))}."
+            f" or {defaults.MODEL!r}. Providers: {', '.join(sorted(ENDPOINTS))}."
         )
     endpoint = ENDPOINTS.get(provider, UNLISTED if base_url else None)
     if endpoint is None:

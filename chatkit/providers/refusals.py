@@ -66,8 +66,8 @@ def refusal(
     return kind(
         hide(_joined(sentences)),
         status=status,
-        code=code,
-        request_id=_request_id(headers, told),
+        code=code and hide(code),
+        request_id=request_id(headers, told),
         retry_after=retry_after,
         retryable=_is_retryable(status, headers, code),
     )
@@ -91,7 +91,7 @@ def failure(who: str, told: Any, hide: Hide) -> StreamFailed:
     transient = code is not None and (_TRANSIENT.search(code) or _is_retried(code))
     return StreamFailed(
         hide(f"{who} broke off: {message or 'it gave no reason'}"),
-        code=code,
+        code=code and hide(code),
         retryable=bool(transient),
     )
 
@@ -187,7 +187,8 @@ def _is_retried(code: str) -> bool:
     return code.isdigit() and (int(code) in _RETRIED or 500 <= int(code) < 600)
 
 
-def _request_id(headers: Mapping[str, str], told: Any) -> str | None:
+def request_id(headers: Mapping[str, str], told: Any = None) -> str | None:
+    """By which the provider knows a request, where it says so."""
     given = [headers[name] for name in _REQUEST_IDS if headers.get(name)]
     if not given and isinstance(told, dict):
         given = [_text(told.get("request_id"))]

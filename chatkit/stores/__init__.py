@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
+from chatkit import defaults
 from chatkit.errors import ConfigError
 from chatkit.stores._owner import is_gone, is_here, play, this_process
 from chatkit.stores.protocol import Lease, Row, Store, Stored, StreamInfo, Tail
@@ -23,21 +25,21 @@ __all__ = [
     "this_process",
 ]
 
-DEFAULT = ".chatkit"
 _REDIS = ("redis", "rediss", "unix")
 
+log = logging.getLogger("chatkit.store")
 _stores: dict[str, Store] = {}  # one per directory or URL, and process
 
 
 def open_store(target: str | os.PathLike[str] | Store | None = None) -> Store:
-    """The store at a path or on a Redis server, or `target` itself if it is one;
-    `$CHATKIT_STORE`, else `.chatkit`.
+    """The store at a path or on a Redis server, or `target` itself if it is one; by default that
+    of `chatkit.config`, unless set `$CHATKIT_STORE`, else `.chatkit`.
 
     The same directory or URL gives the same object. Nothing is read or created before the first
     use. Raises ConfigError.
     """
     if target is None:
-        target = os.environ.get("CHATKIT_STORE") or DEFAULT
+        target = defaults.get("store")
     if not isinstance(target, (str, os.PathLike)):
         return _checked(target)
     path = os.path.expanduser(os.fspath(target))
@@ -72,6 +74,7 @@ def _at(directory: str) -> Store:
     from chatkit.stores.disk import DiskStore  # diskcache is not needed before
 
     if directory not in _stores:
+        log.debug("a store is opened at %r", directory)
         _stores.setdefault(directory, DiskStore(directory))
     return _stores[directory]
 
@@ -80,5 +83,6 @@ def _on(url: str) -> Store:
     from chatkit.stores.redis import RedisStore
 
     if url not in _stores:
-        _stores.setdefault(url, RedisStore(url))
+        opened = _stores.setdefault(url, RedisStore(url))
+        log.debug("a store is opened at %r", opened.location)
     return _stores[url]

@@ -44,6 +44,9 @@ class DiskStore:
         self._io = IoThread(lambda: Database(Path(self.location)))
         self._segments = streams.Segments()  # of the I/O thread
 
+    def __repr__(self) -> str:
+        return f"<DiskStore {self.location!r}>"
+
     @property
     def caution(self) -> str:
         return ""

@@ -50,6 +50,9 @@ class RedisStore:
         self._numbers: dict[Lease, int] = {}  # of each stream's segment to come
         self._taken: set[tuple[str, bytes]] = set()  # words heard that are still on the server
 
+    def __repr__(self) -> str:
+        return f"<RedisStore {self.location!r}>"
+
     @property
     def caution(self) -> str:
         """What is wrong with the server's settings, as far as that is known by now."""
