@@ -5,25 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Literal
 
+from chatkit import defaults, host
 from chatkit import engine as engines
-from chatkit import host
-from chatkit.answers.calls import check_wait, is_at_calls
-from chatkit.answers.steps import MAX_STEPS, checked_steps
+from chatkit.answers.calls import check_wait
+from chatkit.answers.feed import Feed
+from chatkit.answers.steps import checked_steps
+from chatkit.asking import Asking
 from chatkit.conversation import conversation
-from chatkit.errors import MessageError
+from chatkit.errors import ConfigError, MessageError
 from chatkit.messages import ENDED, Message, Usage
+from chatkit.progress import progress
 from chatkit.prompts import Settings
 from chatkit.providers import Model, get_model
 from chatkit.providers.options import check_choice
 from chatkit.record import checked_id
 from chatkit.replies import Reply
 from chatkit.schema import schema_of
+from chatkit.standing import count_of, waiting_words
 from chatkit.stores import Store, open_store
 from chatkit.tools import as_tools
 from chatkit.tree import Node, Tree
-from chatkit.turns import Content, Session, fingerprint, user_message
+from chatkit.turns import Content, user_message
 
 ChatStatus = Literal["ready", "submitted", "streaming", "error"]
 
@@ -32,10 +37,10 @@ class Chat:
     """A conversation by name: restored if it is stored, kept as it grows.
 
     `model` is `"provider/name"` or what `get_model` returns; by default the one the chat was
-    last asked with, else `$CHATKIT_MODEL`, else the embedded model. `store` is a path or a
-    store; by default `$CHATKIT_STORE`, else `.chatkit` in the working directory. `tools` are
+    last asked with, else that of `chatkit.config`. `store` is a path or a store. `tools` are
     functions, or what `tool` makes of them, that the model may call, in at most `max_steps`
-    requests an answer. `options` go to the model with each request.
+    requests an answer. `options` go to the model with each request. What is not given is as
+    `chatkit.config` has it; `system` is that of the chat where it is stored.
 
     `detached` answers are written by a process of their own, which goes on when this one is
     restarted, shut down or killed: the same send in the next one follows them. It waits for a
@@ -51,24 +56,45 @@ class Chat:
         model: str | Model | None = None,
         system: str | None = None,
         tools: Iterable[Callable[..., Any]] = (),
-        max_steps: int = MAX_STEPS,
+        max_steps: int | None = None,
         store: str | os.PathLike[str] | Store | None = None,
-        detached: bool = False,
+        detached: bool | None = None,
         **options: Any,
     ) -> None:
         self.id = checked_id(id)
         self.store = open_store(store)
         self._conversation = conversation(self.store, id)
-        header = self._conversation.record.header
+        header = self._conversation.record.header if self._tree.nodes else {}
         self.model = get_model(model) if model else _stored_model(header)
-        self.system = system if system is not None else header.get("system")
+        stored = header.get("system") if header else defaults.get("system")
+        self.system = system if system is not None else stored
         self.tools = as_tools(tools)
         self.max_steps = checked_steps(max_steps)
-        self.detached = detached
-        self.options = options
-        self.model.check_options(options)  # stored answers are shown without a key
-        self._session = Session()
+        self.detached = detached if detached is not None else defaults.get("detached")
+        self.options = {**defaults.get("options"), **options}
+        self.model.check_options(self.options)  # stored answers are shown without a key
+        self._asking = Asking(self._conversation)
         self._conversation.settings = self._settings({})
+
+    @classmethod
+    def from_messages(cls, id: str, messages: Any, **settings: Any) -> Chat:
+        """A stored chat that begins with these messages; what is said later comes after them.
+
+        `messages` are a list as OpenAI, Anthropic, the AI SDK or chatkit keep it, or the path of
+        a `.json` or `.jsonl` file with one. `settings` are as for `Chat`; the system prompt is
+        theirs unless `system` is given. The same messages again give the chat as it now is.
+
+        Raises MessageError, naming the place, and BadChatId if there is another chat of that
+        name.
+        """
+        from chatkit.imports import begin, imported, opening  # few chats begin so
+
+        system, begun = opening(imported(messages))
+        if settings.get("system") is None:
+            settings["system"] = system
+        chat = cls(id, **settings)
+        begin(chat._conversation.record, begun)
+        return chat
 
     # -- asking --
 
@@ -98,19 +124,8 @@ class Chat:
         settings = self._settings(options, schema, repair)
         settings.model.check_options(settings.options)
         check_choice(settings.options.get("tool_choice"), settings.tools)
-        message = user_message(content, files)
-        print_ = fingerprint(message, settings)
-        self._conversation.refresh()
-        with self._conversation.record.changing():
-            self._conversation.settings = self._settings({})
-            anchor = self._conversation.anchor(host.current().position())
-            theirs = self._conversation.record.theirs
-            place = self._session.place(self._tree, anchor, print_, theirs=theirs)
-            if place.turn is None:
-                settings.model.check(settings.options)
-            turn = place.turn or self._new_turn(message, place.parent, anchor, print_)
-            self._claim(turn, anchor)
-            reply = self._answer(turn, settings, fresh)
+        self._conversation.settings = self._settings({})
+        reply = self._asking.send(user_message(content, files), settings, fresh=fresh)
         host.current().show(reply)
         return reply
 
@@ -131,17 +146,7 @@ class Chat:
         What was said there before stays reachable (`branches`, `switch`). Saying what was
         already said there shows its answer. Raises MessageError for an answer.
         """
-        node = self._node(message)
-        if node.role != "user":
-            raise MessageError("only what you said can be edited; for another answer: regenerate()")
-        answer = self._tree.answer(node)
-        settings = self._conversation.asked_of(answer) if answer else self._settings({})
-        edited = user_message(content, files)
-        print_ = fingerprint(edited, settings)
-        with self._conversation.record.changing():
-            same = [n for n in self._tree.siblings(node) if n.fingerprint == print_]
-            turn = same[-1] if same else self._new_turn(edited, node.parent, node.anchor, print_)
-            reply = self._answer(turn, settings, fresh=False)
+        reply = self._edit(message, content, files)
         host.current().show(reply)
         return reply
 
@@ -155,9 +160,11 @@ class Chat:
         """Block until nothing is being answered. Raises TimeoutError after `timeout` seconds."""
         live = self._conversation.live()
         for feed in live:
-            check_wait(feed)
+            check_wait(feed, blocks=True)
+        shown = all(host.current().shows(feed.message().id) for feed in live)
         try:
-            engines.wait_all([feed.done for feed in live], timeout)
+            with progress(lambda: _waiting(live), is_needed=not shown):
+                engines.wait_all([feed.done for feed in live], timeout)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(engines.INTERRUPTED) from None
         return self
@@ -220,22 +227,41 @@ class Chat:
         with self._conversation.record.changing():
             self._conversation.switch(self._node(message))
 
+    def remove(self, message: Message | str) -> None:
+        """Take a turn out of the conversation: a question with its answers, by any of them. What
+        was said later stays. `restore` undoes it; raises MessageError while it is being answered.
+        """
+        turn = self._turn(message)
+        if any(node.status not in ENDED for node in self._tree.children(turn.id)):
+            raise MessageError("it is still being answered: stop() it first")
+        with self._conversation.record.changing():
+            if self._tree.is_active(turn):
+                self._conversation.record.remove(turn)
+
+    def restore(self, message: Message | str) -> None:
+        """Put a turn back that was removed; what stands in its place now comes after it."""
+        turn = self._turn(message)
+        with self._conversation.record.changing():
+            if turn.removed:
+                self._conversation.record.restore(turn)
+
+    @property
+    def title(self) -> str:
+        """What it is called in lists: how it began, unless it was renamed."""
+        return self._conversation.record.header.get("title") or self.id
+
+    def rename(self, title: str) -> None:
+        """Call it something else in lists; it is opened by its id as before."""
+        with self._conversation.record.changing():
+            self._conversation.record.rename(title)
+
     def fork(self, new_id: str) -> Chat:
         """A new chat that begins with the active branch of this one.
 
         Forking to the same id again gives the chat that was forked before. Raises BadChatId if
         there is another chat of that name.
         """
-        copy = Chat(
-            new_id,
-            model=self.model,
-            system=self.system,
-            tools=self.tools.values(),
-            max_steps=self.max_steps,
-            store=self.store,
-            detached=self.detached,
-            **self.options,
-        )
+        copy = self._like(new_id)
         copy._conversation.record.begin_with(self.id, self.messages)
         return copy
 
@@ -258,11 +284,39 @@ class Chat:
         """
         from chatkit.export import export  # the renderer is not needed before
 
-        return export(self.id, self.messages, path)
+        with progress(f"Exporting chat {self.id!r}"):
+            return export(self.id, self.messages, path)
+
+    def panel(self, *, height: str = "600px") -> Any:
+        """The chat as a widget to read it and to talk in it, live in both directions; `height` as
+        CSS has it. Raises ConfigError where ipywidgets or anywidget cannot be imported.
+        """
+        try:
+            panel = resolve_name("chatkit.notebook.panel:panel")
+        except ImportError as error:
+            raise ConfigError(
+                f"chat.panel() needs a package that is not here ({error}): "
+                "pip install ipywidgets anywidget, and restart the kernel"
+            ) from error
+        return panel(self, height=height)
 
     def __repr__(self) -> str:
-        count = len(self.messages)
-        return f"<Chat {self.id!r} {self.model.id} {count} messages, {self.status}>"
+        said = count_of(len(self.messages), "message")
+        return f"<Chat {self.id!r} {self.model.id}, {said}, {self.status}>"
+
+    def _repr_html_(self) -> str:
+        from chatkit.cards import Summary, chat_card  # the renderer is not needed before
+
+        record = self._conversation.record
+        summary = Summary(
+            self.id,
+            title=record.header.get("title") or self.id,
+            model=self.model.id,
+            status=self.status,
+            usage=self.usage,
+            cost=self.cost,
+        )
+        return chat_card(summary, self.messages)
 
     # -- inside --
 
@@ -284,6 +338,42 @@ class Chat:
             detached=self.detached,
         )
 
+    def _like(self, id: str) -> Chat:
+        """A chat that asks as this one does."""
+        return Chat(
+            id,
+            model=self.model,
+            system=self.system,
+            tools=self.tools.values(),
+            max_steps=self.max_steps,
+            store=self.store,
+            detached=self.detached,
+            **self.options,
+        )
+
+    def _say(self, content: Content, files: Any = (), **options: Any) -> Reply:
+        """Say something at the end of the conversation, outside the re-run rule; no cell shows
+        it."""
+        settings = self._settings(options)
+        settings.model.check_options(settings.options)
+        self._conversation.settings = self._settings({})
+        return self._asking.say(user_message(content, files), settings)
+
+    def _edit(self, message: Message | str, content: Content, files: Any = ()) -> Reply:
+        node = self._node(message)
+        if node.role != "user":
+            raise MessageError("only what you said can be edited; for another answer: regenerate()")
+        answer = self._tree.answer(node)
+        settings = self._conversation.asked_of(answer) if answer else self._settings({})
+        return self._asking.edit(node, user_message(content, files), settings)
+
+    def _turn(self, message: Message | str) -> Node:
+        """The turn that a message belongs to."""
+        node = self._node(message)
+        while node.role != "user" and node.parent is not None:
+            node = self._node(node.parent)
+        return node
+
     def _node(self, message: Message | str) -> Node:
         return self._conversation.node(message)
 
@@ -293,63 +383,16 @@ class Chat:
             raise MessageError(f"chat {self.id!r} has no {role} message yet")
         return found[-1]
 
-    def _new_turn(
-        self, message: Message, parent: str | None, anchor: str | None, print_: str
-    ) -> Node:
-        node = Node(message, parent, anchor=anchor, fingerprint=print_)
-        node.goes_last = parent == self._tree.head
-        self._tree.add(node)
-        return node
-
-    def _claim(self, turn: Node, anchor: str | None) -> None:
-        """This send is that turn's from now on; a cell whose id changed is known by its new one."""
-        self._session.claimed.add(turn.id)
-        if anchor is not None and turn.anchor != anchor:
-            turn.anchor = anchor
-            self._conversation.record.save_row(turn)
-
-    def _answer(self, turn: Node, settings: Settings, fresh: bool) -> Reply:
-        """The answer to show for a turn: the one there is, or a new one where that is no use."""
-        answer = self._tree.answer(turn)
-        if answer is not None and not fresh:
-            self._conversation.asked_with(answer, settings)
-            if self._goes_on(answer, settings.model):
-                settings.model.check(settings.options)
-                self._conversation.switch(answer)
-                return self._conversation.go_on(answer.message, settings)
-        if answer is None or fresh or _asks_again(answer):
-            settings.model.check(settings.options)
-            return self._conversation.ask(turn, settings)
-        self._conversation.switch(answer)
-        return self._conversation.reply(answer)
-
-    def _goes_on(self, answer: Node, model: Model) -> bool:
-        """Whether an answer that broke off goes on by itself: where asking again would make its
-        calls again, where its provider writes it on, and where nobody is there to press a button.
-        """
-        if answer.status not in ("interrupted", "error"):
-            return False
-        if is_at_calls(answer.message):
-            return True
-        if answer.status == "error" or (answer.message.is_empty and model.frames_steps):
-            return False
-        is_kept = model.can_resume(answer.message, self.id) and not model.frames_steps
-        is_alone = not host.current().attended
-        return is_kept or (is_alone and self._conversation.can_resume(answer.message))
-
 
 def _stored_model(header: Mapping[str, Any]) -> Model:
     """The model a chat was last asked with, at its address."""
     return get_model(header.get("model"), base_url=header.get("baseUrl"))
 
 
-def _asks_again(answer: Node) -> bool:
-    """Whether asking again loses nothing: it failed, or broke off with nothing to keep.
-
-    Where nobody is there to press a button, what broke off is asked again by itself.
-    """
-    if answer.live is not None and answer.status not in ENDED:
-        return False
-    if answer.status == "interrupted":
-        return answer.message.is_empty or not host.current().attended
-    return answer.status == "error"
+def _waiting(live: list[Feed]) -> str:
+    left = [feed for feed in live if not feed.ended]
+    return (
+        waiting_words(left[0].note, left[0].message())
+        if len(left) == 1
+        else (f"Waiting for {count_of(len(left), 'answer')}")
+    )

@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,7 @@ from chatkit.detached.jobs import Job
 from chatkit.errors import MessageError, StoreError, error_of
 from chatkit.host import Position
 from chatkit.messages import ENDED, Message
+from chatkit.progress import progress
 from chatkit.prompts import Settings, prompt
 from chatkit.record import ChatRecord
 from chatkit.reducer import settled
@@ -70,6 +71,7 @@ class Conversation:
         told = {"model": model.id, "baseUrl": model.stored_url, "system": settings.system}
         self._settings = settings
         self.record.header |= told
+        self.record.changed()
 
     # -- what is stored --
 
@@ -98,7 +100,8 @@ class Conversation:
         """`catch_up`, from a cell; what cannot be read now is taken in later."""
         engine = engines.get_engine()
         if not engine.is_here:
-            with suppress(StoreError):  # whoever writes next is told
+            reading = progress(f"Reading chat {self.id!r}")
+            with suppress(StoreError), reading:  # whoever writes next is told
                 engine.run(self.catch_up())
 
     def _is_written_here(self, id: str) -> bool:
@@ -151,6 +154,11 @@ class Conversation:
         """See to it that what other processes write appears here."""
         self._watch = watch(self.store, engines.get_engine())  # a forked child has one of its own
         self._watch.add(self)
+
+    def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` on the engine's thread soon after a turn, a branch, an answer's writer
+        or the title has changed, here or elsewhere, until what this returns is called."""
+        return self.record.observe(callback)
 
     # -- asking --
 
@@ -268,6 +276,7 @@ class Conversation:
             if not each.is_at_work:  # what it was asked with, and its decoder, would stay for good
                 self.producers.pop(id, None)
         self.producers[node.id] = producer
+        self.record.changed()
 
     def _prompt(self, turn: str | None, system: str | None) -> list[Message]:
         with self.record.lock:
@@ -311,13 +320,13 @@ class Conversation:
             borrow = follower.borrow
             follower.feed.engine.call(lambda: borrow(settings.tools, can_ask=can_ask))
 
-    def regenerate(self, message: Message) -> Reply:
-        """Another answer beside `message`, asked as that one was."""
+    def regenerate(self, message: Message, settings: Settings | None = None) -> Reply:
+        """Another answer beside `message`, asked as that one was or with other settings."""
         with self.record.changing():
             node = self.node(message)
             turn = self.node(node.parent) if node.role == "assistant" else node
             replaces = node.message.metadata.get("responseId") or node.id
-            return self.ask(turn, self.asked_of(node), replaces=replaces)
+            return self.ask(turn, settings or self.asked_of(node), replaces=replaces)
 
     def can_resume(self, message: Message) -> bool:
         """Whether there is a way to go on with an answer where it broke off."""
@@ -381,7 +390,8 @@ def conversation(store: Store, id: str) -> Conversation:
         found.refresh()
     else:  # not under the lock: a tool that is run while this waits may open a chat, too
         fresh = Conversation(store, id)
-        engines.get_engine().run(fresh.load())
+        with progress(f"Opening chat {id!r}"):
+            engines.get_engine().run(fresh.load())
         with _lock:
             found = _conversations.setdefault(key, fresh)
     found.watch()

@@ -40,6 +40,7 @@ class ChatRecord:
         self._beginning = asyncio.Lock()
         self._unwritten: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._changes = 0  # how deep in `changing` the thread is that holds the lock
+        self._observers: list[Callable[[], None]] = []
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -54,12 +55,30 @@ class ChatRecord:
                 self._changes -= 1
                 if not self._changes:
                     writes, self._unwritten = self._unwritten, []
+                    self.changed()
         for write in writes:
             engines.get_engine().run(write())
+
+    def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` on the engine's thread soon after the tree or the header has changed,
+        until what this returns is called."""
+        self._observers.append(callback)
+
+        def leave() -> None:
+            if callback in self._observers:
+                self._observers.remove(callback)
+
+        return leave
+
+    def changed(self) -> None:
+        """The tree or the header is not as it was."""
+        for callback in list(self._observers):
+            engines.get_engine().call(callback)
 
     def forget_threads(self) -> None:
         """In a forked child: whoever held a lock stayed with the parent."""
         self.lock, self._changes, self._unwritten = threading.RLock(), 0, []
+        self._observers = []
         self._beginning = asyncio.Lock()
 
     # -- reading --
@@ -85,6 +104,7 @@ class ChatRecord:
             self._take_header(stored)
             self._miss(stored)
             changed = [row["id"] for row in stored.rows if self._take(row, is_written_here)]
+            self.changed()
             if self._unwritten or not all(node.stored for node in self.tree.active()):
                 return changed  # where the branch ends is about to be written from here
             if self._head is None or self._head in self.tree.nodes:
@@ -115,6 +135,8 @@ class ChatRecord:
             return True
         if is_written_here(known.id) or not known.stored or known.is_as(row):
             return False
+        if known.parent != row.get("parent"):
+            self.tree.move(known, row.get("parent"))
         known.adopt(row)
         return True
 
@@ -142,6 +164,32 @@ class ChatRecord:
         if self.tree.nodes:
             self._unwritten.append(write)
 
+    def rename(self, title: str) -> None:
+        """Give the chat another title. While `changing`."""
+
+        async def write() -> None:
+            with self._one_change():
+                await self.store.describe(self.id, {"title": title})
+
+        self.header["title"] = title
+        if self.tree.nodes:
+            self._unwritten.append(write)
+
+    def remove(self, turn: Node) -> None:
+        """Take a turn out of the active branch. While `changing`."""
+        self._rearranged(turn, self.tree.remove(turn))
+
+    def restore(self, turn: Node) -> None:
+        """Put a turn back that was removed. While `changing`."""
+        self._rearranged(turn, self.tree.restore(turn))
+
+    def _rearranged(self, turn: Node, following: Node | None) -> None:
+        self.save_row(turn)
+        if following is not None:
+            self.save_row(following)
+        else:
+            self.move(self.tree.head)
+
     def begin_with(self, origin: str, messages: Sequence[Message]) -> None:
         """A fork begins as a copy of another chat's branch. Raises BadChatId if it is no fork."""
         if self.header.get("forkedFrom") == origin:
@@ -164,6 +212,7 @@ class ChatRecord:
         with self.lock:
             self.tree, self.header, self._lost = Tree(), {}, set()
             self._head, self._revision = None, 0
+        self.changed()
 
     def answer(self, node: Node, catch_up: Callable[[], Coroutine[Any, Any, Any]]) -> AnswerRecord:
         """The rows of an answer that is to be written; `catch_up` takes in what others wrote."""
@@ -272,6 +321,7 @@ class ChatRecord:
                 return False
             if first.parent != self._head:
                 self.tree.move(first, self._head)
+                self.changed()
             return True
 
 

@@ -34,6 +34,7 @@ class Node:
         "id",
         "live",
         "parent",
+        "removed",
         "stored",
     )
 
@@ -44,6 +45,7 @@ class Node:
         *,
         anchor: str | None = None,
         fingerprint: str | None = None,
+        removed: bool = False,
         stored: bool = False,
     ) -> None:
         self._message: Message | None = None
@@ -56,6 +58,7 @@ class Node:
         self.parent = parent
         self.anchor = anchor
         self.fingerprint = fingerprint
+        self.removed = removed  # taken out of the conversation, until it is put back
         self.stored = stored  # whether its row is in the store
         self.goes_last = False  # said at the end of the active branch, wherever that then is
         self.live: Callable[[], Message] | None = None
@@ -96,20 +99,23 @@ class Node:
             row["anchor"] = self.anchor
         if self.fingerprint is not None:
             row["fingerprint"] = self.fingerprint
+        if self.removed:
+            row["removed"] = True
         return {**row, "message": (message or self.message).to_json()}
 
     def is_as(self, row: JSON) -> bool:
         """Whether this row of the store says nothing new."""
         if self.live is None and self._json:  # as it was read: making messages of all takes long
             own = {"parent": self.parent, "anchor": self.anchor, "fingerprint": self.fingerprint}
-            return self._json == row["message"] and all(row.get(k) == v for k, v in own.items())
+            is_same = self.removed == row.get("removed", False) and self._json == row["message"]
+            return is_same and all(row.get(k) == v for k, v in own.items())
         return self.row() == row
 
     def adopt(self, row: JSON) -> None:
         """It stands as this row of the store says, which another process has written."""
         self._message, self._json, self.live = None, row["message"], None
         self.anchor, self.fingerprint = row.get("anchor"), row.get("fingerprint")
-        self.stored = True
+        self.removed, self.stored = row.get("removed", False), True
 
     @classmethod
     def from_row(cls, row: JSON) -> Node:
@@ -119,6 +125,7 @@ class Node:
             row.get("parent"),
             anchor=row.get("anchor"),
             fingerprint=row.get("fingerprint"),
+            removed=row.get("removed", False),
             stored=True,
         )
 
@@ -153,9 +160,37 @@ class Tree:
         node.parent = parent
         self._children.setdefault(parent, []).append(node.id)
 
+    def remove(self, turn: Node) -> Node | None:
+        """Take a turn of the active branch out of it, with its answers; what was said after it
+        there, if anything, comes after what was said before: that turn is returned."""
+        path = self.active()
+        later = path[path.index(turn) + 1 :]
+        following = next((node for node in later if node.role == "user"), None)
+        turn.removed = True
+        if following is None:
+            self.head = turn.parent
+        else:
+            self.move(following, turn.parent)
+        return following
+
+    def restore(self, turn: Node) -> Node | None:
+        """Put a turn back that was removed; what now stands in its place comes after it again:
+        that turn is returned."""
+        path = self.active()
+        before = [node.id for node in path].index(turn.parent) + 1 if turn.parent else 0
+        following = next(iter(path[before:]), None)
+        turn.removed = False
+        end = self.answer(turn) or turn
+        if following is None:
+            self.head = end.id
+        else:
+            self.move(following, end.id)
+        return following
+
     def children(self, parent: str | None) -> list[Node]:
         """What follows `parent`, oldest first; None: how the chat may begin."""
-        return [self.nodes[id] for id in self._children.get(parent, ())]
+        nodes = [self.nodes[id] for id in self._children.get(parent, ())]
+        return [node for node in nodes if not node.removed]
 
     def siblings(self, node: Node) -> list[Node]:
         """The alternatives at its place, itself among them, oldest first."""
@@ -190,7 +225,7 @@ class Tree:
 
     def has_anchor(self, anchor: str) -> bool:
         """Whether a cell's send has had a turn, on any branch."""
-        return any(node.anchor == anchor for node in self.nodes.values())
+        return any(node.anchor == anchor and not node.removed for node in self.nodes.values())
 
     def place(
         self,
