@@ -58,6 +58,22 @@ def test_the_tools_notebook_runs_and_calls_nothing_twice(tmp_path: Path) -> None
     assert len(answers(first)) == 4
 
 
+@pytest.mark.local
+@pytest.mark.kernel
+def test_the_notebook_on_losing_nothing_loses_nothing_and_asks_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    first, second = (executed("losing_nothing.ipynb", tmp_path) for _ in range(2))
+    assert "The answer is streaming" in first[1][-1]
+    assert "The answer is complete" in second[1][-1]
+    assert "'interrupted'" in first[3][0], "the process that asked was killed"
+    assert "continued" in first[4][0] and "*complete" in first[4][0]
+    assert first[6][-1].split() == ["0", "4", "2", "4"]
+    assert "3 chats" in first[7][0]
+    assert answers(second) == answers(first)
+    assert len(answers(first)) == 4
+
+
 @pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.name)
 def test_a_notebook_is_kept_without_outputs(notebook: Path) -> None:
     read: Any = nbformat.read(notebook, 4)  # type: ignore[no-untyped-call]
