@@ -7,17 +7,19 @@ import base64
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.core.ultratb import FormattedTB
 
 from chatkit import engine as engines
 from chatkit.answers.feed import Feed
 from chatkit.beside import call_line
-from chatkit.errors import AuthError, StreamCut
+from chatkit.errors import AuthError, ChatkitError, StoreError, StreamCut, UnknownModel
 from chatkit.messages import (
     FilePart,
     Message,
@@ -29,7 +31,9 @@ from chatkit.messages import (
 )
 from chatkit.notebook import view, words
 from chatkit.notebook.sections import Change, Sections
+from chatkit.notebook.tracebacks import shorten
 from chatkit.notebook.widget import ReplyWidget
+from chatkit.providers import get_model
 from chatkit.render import html
 from chatkit.replies import Reply
 
@@ -193,7 +197,11 @@ class Output:
     def open(self, bundle: dict[str, Any], metadata: object = None) -> None:
         self.shown.append(bundle)
 
-    replace = add = open
+    replace = put = open
+
+    def clear(self) -> None:
+        if self.shown:
+            self.open({"text/plain": ""})
 
     def another(self) -> Output:
         self.below.append(Output())
@@ -256,11 +264,63 @@ def test_an_answer_that_is_written_elsewhere_has_the_same_buttons(
     view.show_live(Reply(Feed(message(waiting), engine), writer), output)  # type: ignore[arg-type]
     settle(engine)
     [widget] = widgets
-    assert [what for what, _ in widget.shown["foot"]["buttons"]] == ["approve", "deny", "stop"]
-    for what in ("approve", "deny", "stop"):
+    clicks = [what for what, _ in widget.shown["foot"]["buttons"]]
+    for what in clicks:
         widget.clicked(what)
     settle(engine)
     assert writer.told == [("a1", True), ("a1", False), "stop"]
+
+
+def test_a_click_allows_the_calls_that_were_on_the_page_and_no_other(
+    engine: engines.Engine, widgets: list[ReplyWidget]
+) -> None:
+    parts = [
+        ToolPart("delete", f"c {n}", "approval-requested", {}, approval={"id": f"a{n}"})
+        for n in range(3)
+    ]
+    writer, feed = Elsewhere(), Feed(message(*parts[:2]), engine)
+    view.show_live(Reply(feed, writer), Output())  # type: ignore[arg-type]
+    settle(engine)
+    [widget] = widgets
+    shown = widget.shown["foot"]
+    assert [label for _, label in shown["buttons"]] == ["Allow all", "Allow none", "Stop"]
+    assert 'data-call="c%201"' in shown["notices"]
+    engine.call(feed.begin, message(*parts))
+    settle(engine)
+    widget.clicked(shown["buttons"][0][0])
+    widget.clicked("deny c%202")
+    settle(engine)
+    assert writer.told == [("a0", True), ("a1", True), ("a2", False)]
+
+
+def test_a_click_is_acknowledged_before_anything_is_done_about_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    happened: list[object] = []
+    widget = ReplyWidget({})
+    monkeypatch.setattr(widget, "send", happened.append)
+    widget.clicked = happened.append
+    widget._hear(widget, {"do": "stop"}, [])
+    assert happened == [{"heard": True}, "stop"]
+
+
+def test_what_is_saved_while_it_is_written_stands_in_for_a_view_that_is_gone(
+    engine: engines.Engine, widgets: list[ReplyWidget], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "SAVE_PACE", 0.0)
+    feed, output = Feed(message(growing("Half <b>")), engine), Output()
+    view.show_live(Reply(feed), output)  # type: ignore[arg-type]
+    settle(engine)
+    [below], [widget] = output.below, widgets
+    page = below.shown[-1]["text/html"]
+    assert "<p>Half &lt;b&gt;</p>" in page
+    assert "Saved while it was being written." in page
+    assert f".{widget.live}-saved" in page
+    assert widget.live in widget._dom_classes
+    engine.call(feed.end, message(TextPart("Half."), status="complete"))
+    settle(engine)
+    assert below.shown[-1] == {"text/plain": ""}
+    assert "Saved while" not in str(output.shown[-1])
 
 
 @pytest.mark.parametrize("what", ["resume", "again"])
@@ -289,6 +349,27 @@ def test_what_goes_on_takes_the_place_of_what_broke_off(
     assert live.shown[-1]["text/markdown"] == "Half an answer.\n\n*complete*"
     assert other.shown[-1].get("text/markdown", "") in ("", output.shown[0]["text/markdown"])
     assert len(output.below) == 1
+
+
+def test_what_goes_on_does_so_in_each_cell_that_shows_how_it_broke_off(
+    engine: engines.Engine, widgets: list[ReplyWidget]
+) -> None:
+    half, outputs = message(TextPart("Half"), status="interrupted"), [Output(), Output()]
+    more = Feed(message(growing("Half an answer")), engine)
+    for output in outputs:
+        reply = BrokenOff(Feed.ended_with(half, engine), Reply(more))
+        view.show_ended(reply, output, offering=True)  # type: ignore[arg-type]
+    third = Output()
+    view.show_live(Reply(more), third)  # type: ignore[arg-type]
+    settle(engine)
+    for widget in widgets:
+        assert [blocks for _, blocks in widget.shown["sections"]] == [["<p>Half an answer</p>\n"]]
+    engine.call(more.end, message(TextPart("Half an answer."), status="complete"))
+    settle(engine)
+    assert {output.shown[-1]["text/markdown"] for output in (*outputs, third)} == {
+        "Half an answer.\n\n*complete*"
+    }
+    assert [output.below[0].now for output in outputs] == [{"plain"}] * 2
 
 
 # -- words --
@@ -433,7 +514,7 @@ def test_a_call_that_waits_for_leave_is_asked_about(engine: engines.Engine) -> N
     waiting = ToolPart("delete", "c1", "approval-requested", {"name": "a*b"}, approval={"id": "a1"})
     feed = Feed(message(waiting), engine)
     foot = words.foot(feed, feed.message())
-    assert [what for what, _ in foot["buttons"]] == ["approve", "deny", "stop"]
+    assert [what for what, _ in foot["buttons"]] == ["approve c1", "deny c1", "stop"]
     assert "May delete run?" in foot["notices"]
     assert "a*b" in foot["notices"]
 
@@ -498,6 +579,32 @@ def test_what_broke_off_before_its_first_word_is_asked_again_by_its_cell(
     assert not words.broke_off(nothing.message())
 
 
+def test_what_was_stopped_is_asked_again_at_a_click_and_says_so_where_there_is_nothing(
+    engine: engines.Engine,
+) -> None:
+    nothing = ended(engine, status="stopped")
+    assert words.broke_off(nothing.message())
+    assert words.saved(nothing)["text/plain"] == "Stopped before anything arrived.\n\nstopped"
+    half = ended(engine, TextPart("Half"), status="stopped")
+    assert words.broke_off(half.message())
+    assert words.saved(half)["text/plain"] == "Half\n\nstopped"
+
+
+def test_where_the_kernel_ends_an_answer_that_outlives_it_is_said_to_go_on(
+    engine: engines.Engine,
+) -> None:
+    feed = Feed(message(growing("Half")), engine)
+    assert "The kernel stopped" in words.foot(feed, feed.message())["gone"]
+    assert "still being written" in words.foot(feed, feed.message(), outlives=True)["gone"]
+
+
+def test_a_call_that_no_kernel_can_run_names_its_tool(engine: engines.Engine) -> None:
+    lent = ToolPart("look", "c1", "input-available", {}, tool_metadata={"chatkit": {"lent": True}})
+    feed = Feed(message(lent), engine)
+    line = words.foot(feed, feed.message())["line"]
+    assert line == "look waits for a kernel that has it: give tools=[look] to the Chat"
+
+
 def test_the_live_line_says_what_it_waits_for(engine: engines.Engine) -> None:
     feed = Feed(message(status="queued", model="local/smollm2"), engine)
 
@@ -517,10 +624,46 @@ def test_the_live_line_says_what_it_waits_for(engine: engines.Engine) -> None:
     json.dumps(foot)
 
 
+# -- errors --
+
+
+def shown_by_ipython(error: ChatkitError, mode: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """As IPython shows it, without its colours."""
+    monkeypatch.setattr(ChatkitError, "_render_traceback_", None, raising=False)  # to be undone
+    formatter = FormattedTB(mode=mode, theme_name="nocolor")  # type: ignore[no-untyped-call]
+    shorten(SimpleNamespace(InteractiveTB=formatter))
+    lines: list[str] = error._render_traceback_()  # type: ignore[attr-defined]
+    return "\n".join(lines)
+
+
+def test_an_error_is_shown_at_the_users_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownModel) as raised:
+        get_model("nobody/knows")  # the line at fault
+    short = shown_by_ipython(raised.value, "Context", monkeypatch)
+    assert 'get_model("nobody/knows")  # the line at fault' in short
+    assert short.splitlines()[-1] == f"UnknownModel: {raised.value}"
+    assert "chatkit/providers" not in short
+    assert "chatkit/providers" in shown_by_ipython(raised.value, "Verbose", monkeypatch)
+
+
+def test_what_led_to_an_error_inside_is_left_out_too(
+    engine: engines.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails() -> None:
+        raise StoreError("it is full") from OSError(28, "No space left")
+
+    with pytest.raises(StoreError) as raised:
+        engine.run(fails())
+    short = shown_by_ipython(raised.value, "Context", monkeypatch)
+    assert "engine.run(fails())" in short
+    assert "OSError" not in short.replace("from OSError", "")
+    assert "engine.py" not in short
+
+
 def test_the_script_and_its_style_are_small_and_load_nothing() -> None:
     static = Path(words.__file__).parent / "static"
     script, style = (static / "reply.js").read_text(), (static / "reply.css").read_text()
-    assert len(script) < 6_000
+    assert len(script) < 7_000
     assert len(style) < 4_000
     for forbidden in ("http", "import", "url(", "fetch", "eval", "Function("):
         assert forbidden not in script + style

@@ -6,8 +6,6 @@ is shown live.
 
 from __future__ import annotations
 
-import logging
-
 from chatkit import host
 
 
@@ -17,11 +15,10 @@ def attach() -> None:
 
     from chatkit.notebook.console import Console
     from chatkit.notebook.kernel import KernelHost
+    from chatkit.notebook.tracebacks import shorten
 
     shell = get_ipython()
     if shell is None or isinstance(host.current(), Console | KernelHost):
         return
-    # What concerns an answer is shown with it; logged from the engine's thread, it would be
-    # printed by whichever cell runs then.
-    logging.getLogger("chatkit").addHandler(logging.NullHandler())
+    shorten(shell)
     host.use(KernelHost(shell) if hasattr(shell, "kernel") else Console())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from chatkit import engine as engines
-from chatkit.host import Position
-from chatkit.notebook.places import CellOutput
+from chatkit.host import Line, NoLine, Position
+from chatkit.notebook.places import CellLine, CellOutput
 from chatkit.replies import Reply
 
 if TYPE_CHECKING:
@@ -72,6 +72,12 @@ class KernelHost:
         self._cell()
         if reply.id not in self._shown:
             self.show(reply)
+
+    def shows(self, id: str) -> bool:
+        return self.position().execution == self._execution and id in self._shown
+
+    def line(self) -> Line:
+        return CellLine(CellOutput(self._shell)) if self.attended else NoLine()
 
     def wake(self, work: Callable[[], None]) -> None:
         self._shell.kernel.io_loop.add_callback(work)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 from ipywidgets import Box, Output
 
+from chatkit.answers.follower import Follower
 from chatkit.errors import ChatkitError
 from chatkit.messages import FilePart, Message
 from chatkit.notebook import words
 from chatkit.notebook.places import CellOutput
+from chatkit.notebook.saved import fallback
 from chatkit.notebook.widget import ReplyWidget
 from chatkit.replies import Reply
 
@@ -19,13 +22,13 @@ PACE = 0.08  # seconds between updates
 SHARE = 0.01  # or so many for each answer being written: nobody reads two hundred at once
 SAVE_PACE = 2.0  # seconds at least between updates of the text that a save would keep
 SAVE_GROWTH = 1.5  # and as it is sent whole, it must have grown by so much: this adds up linearly
-_NOTHING = {"text/plain": ""}
 
 
 class LiveView:
     """A reply in a widget. In a cell its last word is plain Markdown in the widget's place;
-    in a widget of the user's own (`output` is None) it stays. One that only offers to go on
-    knows the output `above` it, where the answer stands that broke off."""
+    in a widget of the user's own (`output` is None) it stays. The output below it is there for
+    what must not be in the widget's: what stands in for it where it is gone, and the buttons of
+    an answer that broke off. These are a view too, which knows the output `above` it."""
 
     def __init__(
         self,
@@ -34,21 +37,28 @@ class LiveView:
         output: CellOutput | None,
         *,
         above: CellOutput | None = None,
+        below: CellOutput | None = None,
     ) -> None:
         self._reply = reply
         self._feed = reply.feed
         self._widget = widget
         self._output = output
         self._above = above
+        self._below = below or (output and output.another())
         self._due = 0.0
         self._called = False
-        self._saved = 0
+        self._retired = False
+        self._saved = -1
         self._save_due = time.monotonic() + SAVE_PACE
         widget.clicked = self._clicked
 
-    def follow(self, *, leaving: CellOutput | None = None) -> None:
-        """Show the reply as it grows, until it has ended; the widget leaves that output."""
-        self._feed.engine.call(self._begin, leaving)
+    def follow(self, *, moved: bool = False) -> None:
+        """Show the reply as it grows, until it has ended; the widget has `moved` from below."""
+        self._feed.engine.call(self._begin, moved)
+
+    def join(self, reply: Reply) -> None:
+        """Somebody asked for the rest of what this offers to go on with: show it in its place."""
+        LiveView(reply, self._widget, self._above, below=self._output).follow(moved=True)
 
     def retire(self) -> None:
         """Nobody sees it any more: the cell has been run again."""
@@ -56,13 +66,13 @@ class LiveView:
 
     # -- on the engine's thread --
 
-    def _begin(self, leaving: CellOutput | None) -> None:
+    def _begin(self, moved: bool = False) -> None:
         self._unwatch = self._feed.watch(self._look)
         self._look()
-        if leaving is not None:
-            if self._output is not None and not self._feed.ended:
-                self._output.replace(*self._widget.bundle(_saved(self._reply)))
-            leaving.replace(_NOTHING)  # now that the widget says that it is not over
+        if moved and self._output is not None and self._below is not None and not self._feed.ended:
+            self._output.replace(*self._widget.bundle(_saved(self._reply)))
+            self._below.clear()  # now that the widget says that it is not over
+        self._feed.engine.loop.call_later(SAVE_PACE, self._look_again)  # nothing may come for long
 
     def _look(self) -> None:
         if self._feed.ended:
@@ -75,30 +85,32 @@ class LiveView:
 
     def _look_again(self) -> None:
         self._called = False
-        if not self._feed.ended:
+        if not self._feed.ended and not self._retired:
             self._look()
 
     def _update(self) -> None:
         self._due = time.monotonic() + max(PACE, SHARE * len(self._feed.engine.running))
         self._show()
-        if self._output is not None and self._save_due <= time.monotonic():
-            self._save(self._output)
+        if self._save_due <= time.monotonic():
+            self._save()
 
-    def _save(self, output: CellOutput) -> None:
+    def _save(self) -> None:
         """Let a notebook that is saved while the answer grows hold what there is by now."""
         count = len(self._feed.chunks)
-        if count > self._saved * SAVE_GROWTH:
-            self._saved, self._save_due = count, time.monotonic() + SAVE_PACE
-            output.replace(*self._widget.bundle(_saved(self._reply)))
+        if self._output is None or self._below is None or count <= self._saved * SAVE_GROWTH:
+            return
+        self._saved, self._save_due = count, time.monotonic() + SAVE_PACE
+        self._output.replace(*self._widget.bundle(_saved(self._reply)))
+        self._below.put(fallback(words.so_far(self._feed), live=self._widget.live))
 
     def _end(self) -> None:
         self._unwatch()
         if self._feed.successor is not None:  # it was asked for again, beside this
             self._feed = self._feed.last
-            return self._begin(None)
+            return self._begin()
         self._show_for_good()
-        if self._output is not None:
-            offer(self._reply, self._output)
+        if self._output is not None and self._below is not None:
+            offer(self._reply, self._output, self._below)
         told = len(self._feed.warnings)
 
         def on_finish_called(_: object) -> None:
@@ -120,6 +132,7 @@ class LiveView:
         self._widget.show(_foot(self._reply, message), message, ended=self._feed.ended)
 
     def _retire(self) -> None:
+        self._retired = True
         self._unwatch()
         self._widget.close()
 
@@ -127,11 +140,14 @@ class LiveView:
 
     def _clicked(self, what: str) -> None:
         call = self._feed.engine.call
+        what, calls = words.clicked(what)
         match what:
             case "stop":
                 self._reply.stop()
             case "approve" | "deny":
-                self._decide(what == "approve")
+                decide = self._reply.approve if what == "approve" else self._reply.deny
+                for id in calls:
+                    decide(id)
             case "resume":
                 self._go_on(self._reply.resume)
             case "again":
@@ -141,11 +157,6 @@ class LiveView:
             case "close" if self._output is not None and self._feed.ended:
                 call(self._widget.close)
 
-    def _decide(self, allowed: bool) -> None:
-        """The word for the call that the view asks about: the first that waits."""
-        for call in self._reply.approvals[:1]:
-            (self._reply.approve if allowed else self._reply.deny)(call)
-
     def _go_on(self, ask: Callable[[], Reply]) -> None:
         """Show the answer that `ask` brings: here, or where the beginning of it stands."""
         try:
@@ -154,8 +165,8 @@ class LiveView:
             foot = _foot(self._reply, self._reply.message) | words.refused(refused)
             self._feed.engine.call(self._widget.show, foot)
         else:
-            if reply.id == self._reply.id and self._above is not None:
-                LiveView(reply, self._widget, self._above).follow(leaving=self._output)
+            if reply.id == self._reply.id:
+                goes_on(reply)
             else:
                 LiveView(reply, self._widget, self._output).follow()
 
@@ -179,6 +190,7 @@ def show_live(reply: Reply, output: CellOutput) -> LiveView:
     view = LiveView(reply, widget, output)
     output.open(*widget.bundle(_saved(reply)))
     view.follow()
+    goes_on(reply)
     return view
 
 
@@ -186,7 +198,7 @@ def show_ended(reply: Reply, output: CellOutput, *, offering: bool) -> None:
     """Show a reply that is over; with `offering`, go on from it if it broke off."""
     output.open(_saved(reply))
     if offering:
-        offer(reply, output)
+        offer(reply, output, output.another())
 
 
 def show_files(turn: Message, output: CellOutput) -> None:
@@ -210,14 +222,21 @@ def show_into(reply: Reply, into: Any) -> None:
     view.follow()
 
 
-def offer(reply: Reply, output: CellOutput) -> None:
+def offer(reply: Reply, output: CellOutput, below: CellOutput) -> None:
     """Below an answer that broke off: Ask again, and Resume where that goes on from there."""
     message = reply.message
-    if _offers(reply, message):
-        widget = ReplyWidget(_foot(reply, message) | {"line": "", "notices": ""})
-        below = output.another()
-        LiveView(reply, widget, below, above=output)
-        below.add(*widget.bundle(_NOTHING))
+    if not _offers(reply, message):
+        return below.clear()
+    widget = ReplyWidget(_foot(reply, message) | {"line": "", "notices": ""})
+    view = LiveView(reply, widget, below, above=output)
+    _offering.setdefault(reply.id, WeakSet()).add(view)
+    below.put(*widget.bundle({"text/plain": ""}))
+
+
+def goes_on(reply: Reply) -> None:
+    """Show the rest of an answer in each cell that offers to go on with it."""
+    for view in _offering.pop(reply.id, ()):
+        view.join(reply)
 
 
 def _offers(reply: Reply, message: Message) -> words.Buttons:
@@ -226,8 +245,12 @@ def _offers(reply: Reply, message: Message) -> words.Buttons:
 
 
 def _foot(reply: Reply, message: Message) -> dict[str, Any]:
-    return words.foot(reply.feed, message, _offers(reply, message))
+    outlives = isinstance(reply._writer(), Follower)
+    return words.foot(reply.feed, message, _offers(reply, message), outlives=outlives)
 
 
 def _saved(reply: Reply) -> dict[str, str]:
     return words.saved(reply.feed, _offers(reply, reply.message))
+
+
+_offering: dict[str, WeakSet[LiveView]] = {}  # by message: views that offer to go on with it

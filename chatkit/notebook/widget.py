@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ class ReplyWidget(anywidget.AnyWidget):
         self._sections = Sections()
         self.clicked: Callable[[str], object] = lambda what: None
         shown = {"number": 0, "opened": False, "sections": self._sections.state, "foot": foot}
-        super().__init__(shown=shown)
+        self.live = f"chatkit-{secrets.token_hex(8)}"  # a class that only its element has
+        super().__init__(shown=shown, _dom_classes=(self.live,))
         shown["opened"] = True
         self.on_msg(self._hear)
         _answer_while_a_cell_runs(self.comm)
@@ -65,6 +67,7 @@ class ReplyWidget(anywidget.AnyWidget):
         layout.close()
 
     def _hear(self, _: object, content: Any, buffers: object) -> None:
+        self.send({"heard": True})
         self.clicked(str(content.get("do")))
 
 

@@ -7,8 +7,9 @@ the Markdown of a trusted notebook is not sanitized.
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
-from chatkit.answers.calls import open_calls
+from chatkit.answers.calls import mark_of, open_calls
 from chatkit.answers.feed import Feed
 from chatkit.beside import continued, file_line, literal, pieces, question
 from chatkit.errors import describe
@@ -49,29 +50,65 @@ class Notice(NamedTuple):
         return " ".join(filter(None, self))
 
 
+_GONE = "The kernel stopped while this was being written. Run the cell again."
+_WRITTEN_ON = "It is still being written in the background: run the cell again to see it."
+_CUT = Notice(
+    "Saved while it was being written.", advice="Run the cell again to see what became of it."
+)
+
+
 # -- what the view shows --
 
 
-def foot(feed: Feed, message: Message, offered: Buttons = ()) -> dict[str, Any]:
-    """What stands below an answer, as the view's script takes it; `offered` once it is over."""
+def foot(
+    feed: Feed, message: Message, offered: Buttons = (), *, outlives: bool = False
+) -> dict[str, Any]:
+    """What stands below an answer, as the view's script takes it; `offered` once it is over.
+    `outlives`: it goes on where this kernel ends, which the script says when that is so.
+    """
     began = message.created_at if message.status == "streaming" else None
+    asked = [] if feed.ended else _asked(message)
+    said = [html(_box(notice)) for notice in notices(feed, message, offered)]
     return {
         "over": feed.ended,
         "line": status_line(message) if feed.ended else live_line(feed, message),
         "since": None if began is None else began.timestamp() * 1000,
-        "notices": html("\n\n".join(map(_box, notices(feed, message, offered)))),
-        "buttons": offered if feed.ended else _buttons(message),
+        "notices": "".join([*said, *(_question(part, alone=len(asked) == 1) for part in asked)]),
+        "buttons": offered if feed.ended else _buttons(asked),
+        "each": _ALLOW,  # for one of several calls that wait
+        "gone": _WRITTEN_ON if outlives else _GONE,
     }
 
 
-def _buttons(message: Message) -> Buttons:
-    return (*_ALLOW, *_STOP) if _asked(message) else _STOP
+def _buttons(asked: list[ToolPart]) -> Buttons:
+    """A click names the calls that were on the page: another may come at that very moment."""
+    if not asked:
+        return _STOP
+    about = " ".join(_spelled(part) for part in asked)
+    yes, no = ("Allow", "Do not allow") if len(asked) == 1 else ("Allow all", "Allow none")
+    return ((f"approve {about}", yes), (f"deny {about}", no), *_STOP)
 
 
-def _asked(message: Message) -> ToolPart | None:
-    """The first call that waits to be allowed."""
-    waiting = (part for part in open_calls(message) if part.state == "approval-requested")
-    return next(waiting, None)
+def clicked(what: str) -> tuple[str, list[str]]:
+    """What a button says when clicked: what to do, and the ids of the calls it is about."""
+    what, _, about = what.partition(" ")
+    return what, [unquote(id) for id in about.split()]
+
+
+def _spelled(part: ToolPart) -> str:
+    return quote(part.tool_call_id, safe="")
+
+
+def _asked(message: Message) -> list[ToolPart]:
+    """The calls that wait to be allowed."""
+    return [part for part in open_calls(message) if part.state == "approval-requested"]
+
+
+def _question(part: ToolPart, *, alone: bool) -> str:
+    """What is asked about a call; where it is not `alone`, the script puts buttons below it."""
+    asked = Notice(f"May {literal(part.title or part.tool_name)} run?", "", question(part))
+    box = html(_box(asked))
+    return box if alone else f'<div data-call="{_spelled(part)}">{box}</div>'
 
 
 def refused(error: Exception) -> dict[str, Any]:
@@ -80,8 +117,8 @@ def refused(error: Exception) -> dict[str, Any]:
 
 
 def broke_off(message: Message) -> bool:
-    """Whether to offer going on: it broke off, and there is something to go on from."""
-    return message.status == "interrupted" and not message.is_empty
+    """Whether to offer going on: it was stopped, or broke off with something to go on from."""
+    return message.status == "stopped" or (message.status == "interrupted" and not message.is_empty)
 
 
 def offers(*, can_resume: bool) -> Buttons:
@@ -98,11 +135,14 @@ def live_line(feed: Feed, message: Message) -> str:
         return "Queued behind another answer"
     if message.is_empty:
         return f"Waiting for {model}"
+    if _asked(message):
+        return "Waiting for your word"
     match message.parts[-1]:
         case ReasoningPart():
             return f"{model} is thinking"
-        case ToolPart(state="approval-requested"):
-            return "Waiting for your word"
+        case ToolPart(state="input-available") as call if mark_of(call).get("lent"):
+            name = call.tool_name
+            return f"{name} waits for a kernel that has it: give tools=[{name}] to the Chat"
         case ToolPart(state="input-available") as call:
             return f"Running {call.title or call.tool_name}"
     return model
@@ -122,6 +162,11 @@ def saved(feed: Feed, offered: Buttons = ()) -> dict[str, str]:
         "text/markdown": "\n\n".join([*parts, *boxes, markdown(f"*{literal(line)}*")]),
         "text/plain": plain("\n\n".join(filter(None, said))),
     }
+
+
+def so_far(feed: Feed) -> str:
+    """What there is of an answer that is being written, as safe HTML for when its view is gone."""
+    return "".join(piece.html for piece in pieces(feed.message())) + html(_box(_CUT))
 
 
 def sent(files: list[FilePart]) -> dict[str, str]:
@@ -144,11 +189,11 @@ def status_line(message: Message) -> str:
 
 
 def notices(feed: Feed, message: Message, offered: Buttons = ()) -> list[Notice]:
-    """What a reader must know beside the answer."""
+    """What a reader must know beside the answer, but what is asked."""
     said = [Notice("Note:", warning) for warning in feed.warnings]
-    if not feed.ended and (call := _asked(message)):
-        said.append(Notice(f"May {literal(call.title or call.tool_name)} run?", "", question(call)))
     match message.status:
+        case "stopped" if message.is_empty:
+            said.append(Notice("Stopped", advice="before anything arrived."))
         case "interrupted":
             said.append(_interrupted(message, offered))
         case "error":

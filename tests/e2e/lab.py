@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,6 +46,8 @@ PANEL = """
 class Lab:
     """A JupyterLab server whose root is `directory`/work; its log stays in `directory`."""
 
+    MODULE, APP, PAGE = "jupyterlab", "LabApp", "lab/tree"
+
     def __init__(self, directory: Path) -> None:
         self.root = directory / "work"
         self.log = directory / "lab.log"
@@ -75,6 +77,14 @@ class Lab:
         for session in self.api("GET", "sessions"):
             self.api("DELETE", f"sessions/{session['id']}")
 
+    def add_kernel(self, name: str, environment: Mapping[str, str]) -> None:
+        """Offer one more kernel: the same Python, with more in its environment."""
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        spec = {"argv": argv, "display_name": name, "language": "python", "env": environment}
+        file = self._directory / "data" / "kernels" / name / "kernel.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(spec))
+
     def api(self, method: str, path: str) -> Any:
         """Ask the server's REST interface."""
         request = urllib.request.Request(f"{self.url}/api/{path}", method=method)
@@ -83,11 +93,11 @@ class Lab:
 
     def _command(self) -> list[str]:
         return [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+            *(sys.executable, "-m", self.MODULE, "--no-browser", "--allow-root"),
             *("--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"),
             *("--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"),
             f"--ServerApp.root_dir={self.root}",
-            "--LabApp.expose_app_in_browser=True",
+            f"--{self.APP}.expose_app_in_browser=True",
             "--LabApp.news_url=",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ]
@@ -119,18 +129,26 @@ class Lab:
         raise AssertionError(f"JupyterLab did not start:\n{self.log.read_text()}")
 
 
+class Notebook7(Lab):
+    """Jupyter Notebook 7, which is made of the same parts."""
+
+    MODULE, APP, PAGE = "notebook", "JupyterNotebookApp", "notebooks"
+
+
 class Notebook:
     """A notebook file, and the page that shows it."""
 
-    def __init__(self, lab: Lab, browser: Browser, path: str, cells: Sequence[str]) -> None:
+    def __init__(
+        self, lab: Lab, browser: Browser, path: str, cells: Sequence[str], kernel: str = "python3"
+    ) -> None:
         self.file = lab.root / path
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(json.dumps(_document(cells)))
+        self.file.write_text(json.dumps(_document(cells, kernel)))
         self.requested: list[str] = []  # the address of everything the page asked for
         self.bytes_received = 0  # over its websockets
         self._lab = lab
         self._path = path
-        self._address = f"{lab.url}/lab/tree/{path}?reset"
+        self._address = f"{lab.url}/{lab.PAGE}/{path}?reset"
         self._context = browser.new_context(viewport={"width": 1100, "height": 1000})
 
     def open(self) -> None:
@@ -239,8 +257,8 @@ class Notebook:
 
     def text(self, index: int) -> str:
         """The text that a person reads in the output of a cell."""
-        shown: list[str] = self.output(index).locator(".jp-OutputArea-output").all_inner_texts()
-        return "\n".join(shown).strip()
+        shown = self.output(index).locator(".jp-OutputArea-output:visible")
+        return "\n".join(shown.all_inner_texts()).strip()
 
     def wait_text(self, index: int, text: str, *, timeout: float = 30) -> None:
         """Wait until a person reads `text` in the output of a cell."""
@@ -279,11 +297,11 @@ def _function(body: str) -> str:
     return f"({{path, index, name, source}}) => {{ {PANEL} {body} }}"
 
 
-def _document(cells: Sequence[str]) -> Json:
+def _document(cells: Sequence[str], kernel: str) -> Json:
     return {
         "nbformat": 4,
         "nbformat_minor": 5,
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        "metadata": {"kernelspec": {"name": kernel, "display_name": kernel}},
         "cells": [
             {
                 "cell_type": "code",

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.lab import Notebook
+from tests.e2e.test_session import ANSWER
+from tests.e2e.test_view import OFTEN
 from tests.servers import Provider
 
 pytestmark = pytest.mark.e2e
@@ -39,6 +41,7 @@ def test_a_detached_answer_goes_on_without_its_kernel_and_its_cell_finds_it_agai
         notebook.restart_and_run_all()
     elif end == "kill":
         notebook.kill_kernel(int(notebook.text(0)))
+        notebook.wait_text(1, "It is still being written in the background")
         notebook.run_all()
     else:
         notebook.close_tab()
@@ -55,6 +58,39 @@ def test_a_detached_answer_goes_on_without_its_kernel_and_its_cell_finds_it_agai
     assert WHOLE in notebook.text(1)
     notebook.screenshot(f"detached-2-whole-after-{end.replace(' ', '-')}")
     assert (len(provider.requests), provider.disconnects) == (1, 0)
+
+
+def test_what_was_saved_in_mid_answer_is_shown_when_the_kernel_is_gone(
+    open_notebook: Open, provider: Provider
+) -> None:
+    first, second = (provider.answer(ANSWER, gated=True) for _ in "12")
+    sends = "one = chat.send('One?')\ntwo = other.send('Two?')"
+    other = "other = Chat('more', model=chat.model)"
+    notebook = open_notebook(f"{opening(provider)}\n{other}\n{OFTEN}", sends)
+    notebook.run(0)
+    notebook.run(1)
+    first.release(10)
+    second.release(10)
+    notebook.until("return cells[1].node.innerText.split('Where').length === 3")
+    kept = "return JSON.stringify(cells[1].model.outputs.toJSON()).split('Where').length === 7"
+    notebook.until(kept)
+    assert "Saved while" not in notebook.text(1)
+    notebook.save()
+    notebook.reload()
+    notebook.until("return cells[1].node.querySelectorAll('.chatkit-reply').length === 2")
+    assert "Saved while" not in notebook.text(1)
+    notebook.close_tab()
+    notebook.shut_down_kernel()
+    notebook.open()
+    for _ in range(2):
+        notebook.output(1).get_by_text("Saved while it was being written.").nth(1).wait_for()
+        notebook.screenshot("saved-in-mid-answer")
+        notebook.wait_idle()
+    assert notebook.text(1).count("Three") == 2
+    assert "Error displaying widget" not in notebook.text(1)
+    notebook.run_all()
+    notebook.wait_text(1, "Resume")
+    assert "Saved while" not in notebook.text(1)
 
 
 def test_resume_goes_on_in_the_same_place(open_notebook: Open, provider: Provider) -> None:

@@ -16,13 +16,26 @@ pytestmark = pytest.mark.e2e
 Open = Callable[..., Notebook]
 
 COMMS = "import comm\nlen(comm.get_comm_manager().comms)"
-OFTEN = "from chatkit.notebook import view\nview.SAVE_PACE = 0.0"
+OFTEN = "from chatkit.notebook import view\nview.SAVE_PACE, view.SAVE_GROWTH = 0.0, 1.0"
 HILLS = """
 def look() -> int:
     'Look.'
     return 7
 
 chat = Chat('hills', model=chat.model, tools=[look])"""
+GUARDED = """
+from chatkit import tool
+gone = []
+
+@tool(approve=True)
+def delete(name: str) -> str:
+    'Delete a file.'
+    gone.append(name)
+    return f'{name} is gone'
+
+chat = Chat('files', model=chat.model, tools=[delete])"""
+# As a kernel that takes clicks only between cells: ipykernel 6, and 7.4 without what chatkit does.
+DEAF = "from chatkit.notebook import widget\nwidget._answer_while_a_cell_runs = lambda comm: None"
 DARK, LIGHT = "JupyterLab Dark", "JupyterLab Light"
 
 # The lowest and the greatest height of the cell's outputs, in all frames from now on.
@@ -70,8 +83,10 @@ def test_the_output_never_collapses_while_it_grows_is_saved_and_ends(
         notebook.page.wait_for_timeout(100)
     answer.open()
     notebook.wait_text(1, "complete")
-    [output] = notebook.save()["cells"][1]["outputs"]
+    notebook.until("return !JSON.stringify(cells[1].model.outputs.toJSON()).includes('-saved')")
+    output, below = notebook.save()["cells"][1]["outputs"]
     assert set(output["data"]) == {"text/markdown", "text/plain"}
+    assert below["data"] == {"text/plain": []}
     heights: list[float] = notebook.page.evaluate("window.heights")
     assert min(heights) >= before - 1
     assert all(later >= 0.9 * max(heights[:at]) for at, later in enumerate(heights[1:], 1))
@@ -86,7 +101,8 @@ def test_a_save_mid_stream_keeps_the_text_for_readers_without_a_kernel(
     answer.release(10)
     notebook.wait_text(1, "Where")
     notebook.until("return JSON.stringify(cells[1].model.outputs.toJSON()).includes('Where')")
-    [output] = notebook.save()["cells"][1]["outputs"]
+    output, below = notebook.save()["cells"][1]["outputs"]
+    assert "Where" in "".join(below["data"]["text/html"])
     kept = "".join(output["data"]["text/markdown"])
     assert kept.startswith("## Three days")
     assert "still being written when this was saved" in kept
@@ -149,14 +165,14 @@ def test_reasoning_is_folded_and_stays_as_the_reader_left_it(
     dark(notebook)
     answer.release(2)
     notebook.wait_text(1, "is thinking")
-    assert not notebook.output(1).get_by_text("hills are steep").is_visible()
-    notebook.output(1).get_by_text("Reasoning").click()
-    notebook.output(1).get_by_text("hills are steep").wait_for()
+    assert not notebook.output(1).get_by_text("hills are steep").first.is_visible()
+    notebook.output(1).get_by_text("Reasoning").first.click()
+    notebook.output(1).get_by_text("hills are steep").first.wait_for()
     notebook.screenshot("view-thinking-dark")
     answer.release(12)
     notebook.wait_text(1, "Wear good shoes. Wear good shoes.")
     notebook.page.wait_for_timeout(500)
-    assert notebook.output(1).get_by_text("hills are steep").is_visible()
+    assert notebook.output(1).get_by_text("hills are steep").first.is_visible()
     notebook.screenshot("view-streaming-dark")
     answer.open()
     notebook.wait_text(1, "complete")
@@ -178,7 +194,86 @@ def test_the_status_is_announced_and_stop_is_a_button(
     notebook.wait_text(1, "Alfama")
     stop.press("Enter")
     notebook.wait_text(1, "stopped")
-    assert notebook.output(1).get_by_role("button").count() == 0
+    notebook.screenshot("view-stopped")
+    assert notebook.output(1).get_by_role("button").all_inner_texts() == ["Resume", "Ask again"]
+    provider.answer("Belém")
+    notebook.press(1, "Resume")
+    notebook.wait_text(1, "Alfama Belém")
+    notebook.wait_text(1, "complete · continued once")
+    assert "stopped" not in notebook.text(1)
+
+
+def test_what_was_stopped_before_its_first_word_is_asked_again_at_a_click(
+    open_notebook: Open, provider: Provider
+) -> None:
+    provider.answer("Alfama", gated=True)
+    notebook = open_notebook(opening(provider), ASK)
+    notebook.run_all()
+    notebook.press(1, "Stop")
+    notebook.wait_text(1, "Stopped before anything arrived.")
+    notebook.screenshot("view-stopped-empty")
+    assert notebook.output(1).get_by_role("button").all_inner_texts() == ["Ask again"]
+    provider.answer("Belém")
+    notebook.press(1, "Ask again")
+    notebook.wait_text(1, "complete")
+    assert "Belém" in notebook.text(1)
+
+
+def test_each_call_that_waits_is_asked_about_by_itself(
+    open_notebook: Open, provider: Provider, dark: Callable[[Notebook], None]
+) -> None:
+    names = ("a.csv", "b.csv", "c.csv")
+    calls = [
+        call("delete", f'{{"name": "{name}"}}', id=f"call {n}", index=n)
+        for n, name in enumerate(names)
+    ]
+    provider.answer(tokens=calls, finish_reason="tool_calls")
+    provider.answer("Done.")
+    ask = "chat.send('Delete them.')"
+    notebook = open_notebook(opening(provider) + GUARDED, ask, "print(*gone)")
+    notebook.run(0)
+    notebook.run(1)
+    notebook.wait_text(1, "Allow all")
+    notebook.screenshot("view-three-questions")
+    dark(notebook)
+    notebook.screenshot("view-three-questions-dark")
+    each = notebook.output(1).locator("[data-call]")
+    assert each.count() == len(names)
+    each.filter(has_text="b.csv").get_by_role("button", name="Do not allow").click()
+    notebook.until("return cells[1].node.querySelectorAll('[data-call]').length === 2")
+    each.filter(has_text="c.csv").get_by_role("button", name="Allow", exact=True).click()
+    notebook.until("return !cells[1].node.querySelector('[data-call]')")
+    notebook.run(2)
+    assert notebook.text(2) == "c.csv"
+    notebook.output(1).get_by_role("button", name="Allow", exact=True).click()
+    notebook.wait_text(1, "Done.")
+    notebook.run(2)
+    assert notebook.text(2) == "c.csv a.csv"
+
+
+@pytest.mark.parametrize("kernel", ["takes clicks", "is deaf"])
+def test_a_click_that_a_busy_kernel_does_not_take_says_so(
+    open_notebook: Open, provider: Provider, kernel: str
+) -> None:
+    answer = provider.answer("Alfama Belém", gated=True)
+    deaf = f"\n{DEAF}" if kernel == "is deaf" else ""
+    notebook = open_notebook(opening(provider) + deaf, ASK, "time.sleep(600)")
+    notebook.run(0)
+    notebook.run(1)
+    answer.release()
+    notebook.wait_text(1, "Alfama")
+    notebook.run(2, wait=False)
+    notebook.until("return cells[2].model.executionState === 'running'")
+    notebook.press(1, "Stop")
+    if deaf:
+        notebook.wait_text(1, "The kernel is busy. Interrupt the cell that runs")
+        notebook.screenshot("view-busy")
+        notebook.interrupt()
+    notebook.wait_text(1, "stopped")
+    assert notebook.running(2) != bool(deaf)
+    assert "busy" not in notebook.text(1)
+    notebook.interrupt()
+    notebook.wait_idle()
 
 
 def test_a_kernel_that_is_gone_is_said_and_nothing_ticks_on(

@@ -4,15 +4,27 @@ const make = (tag, name, parent) => {
   element.className = name;
   return element;
 };
-const KERNEL_GONE = "The kernel stopped while this was being written. Run the cell again.";
+const BUSY = "The kernel is busy: it takes this when the cell that runs has ended.";
+const CANNOT_STOP = "The kernel is busy. Interrupt the cell that runs, then call chat.stop().";
 const FOLD = "fold "; // how the kind of a section begins that is folded; its title follows
 const LIKE_MARKDOWN = "jp-RenderedHTMLCommon jp-RenderedMarkdown";
 
+// Tell the kernel what was clicked, and `say` so where it does not take it; returns what is to
+// be called when it does.
+const press = (model, what, say) => {
+  model.send({ do: what });
+  const timer = setTimeout(() => say(what === "stop" ? CANNOT_STOP : BUSY), 1500);
+  return () => {
+    clearTimeout(timer);
+    say("");
+  };
+};
+
 class View {
-  constructor(el, unfolded, send) {
+  constructor(el, unfolded, click) {
     el.classList.add("chatkit-reply");
     this.unfolded = unfolded;
-    this.send = send;
+    this.click = click;
     this.answer = make("div", `chatkit chatkit-answer ${LIKE_MARKDOWN}`, el);
     this.notices = make("div", `chatkit ${LIKE_MARKDOWN}`, el);
     const foot = make("div", "chatkit-foot", el);
@@ -20,6 +32,8 @@ class View {
     this.line.setAttribute("role", "status");
     this.clock = make("span", "", foot);
     this.buttons = make("span", "chatkit-buttons", foot);
+    this.busy = make("span", "", foot);
+    this.busy.setAttribute("role", "alert");
     this.sections = [];
   }
 
@@ -57,27 +71,35 @@ class View {
     }
   }
 
-  foot({ over, line, since, notices, buttons }) {
+  foot({ over, line, since, notices, buttons, each }) {
     this.answer.setAttribute("aria-busy", !over);
     this.line.classList.toggle("chatkit-live", !over);
     if (this.line.textContent !== line) this.line.textContent = line;
-    if (this.notices.innerHTML !== notices) this.notices.innerHTML = notices;
-    if (`${buttons}` !== this.offered) this.offer(buttons);
+    if (this.told !== notices) {
+      this.told = this.notices.innerHTML = notices;
+      for (const asked of this.notices.querySelectorAll("[data-call]")) {
+        const place = make("div", "chatkit-buttons", asked);
+        this.offer(place, each, ` ${asked.dataset.call}`);
+      }
+    }
+    if (this.offered !== `${buttons}`) {
+      this.offered = `${buttons}`;
+      this.offer(this.buttons, buttons);
+    }
     clearInterval(this.timer);
     this.since = since;
     if (since) this.timer = setInterval(() => this.tick(), 1000);
     this.tick();
   }
 
-  offer(buttons) {
-    this.offered = `${buttons}`;
-    this.buttons.replaceChildren();
+  offer(place, buttons, about = "") {
+    place.replaceChildren();
     for (const [what, label] of buttons) {
-      const button = make("button", "", this.buttons);
+      const button = make("button", "", place);
       button.textContent = label;
       button.onclick = () => {
-        for (const each of this.buttons.children) each.disabled = true;
-        this.send({ do: what });
+        for (const each of place.children) each.disabled = true;
+        this.click(what + about);
       };
     }
   }
@@ -95,6 +117,7 @@ export default () => {
   let born; // this page saw the widget made: what takes its place at the end arrives here
   let asked;
   let leave;
+  let taken = () => {}; // to be called when the kernel has taken the last click
 
   const paint = (view) => {
     view.drop(0);
@@ -127,11 +150,12 @@ export default () => {
       leave = () => shown.foot.over && born && !views.size && model.send({ do: "close" });
       model.on("change:shown", load);
       model.on("comm_live_update", () => {
-        const line = shown.foot.over ? shown.foot.line : KERNEL_GONE;
+        const line = shown.foot.over ? shown.foot.line : shown.foot.gone;
         shown.foot = { ...shown.foot, over: true, since: null, line, buttons: [] };
         views.forEach((view) => view.foot(shown.foot));
       });
-      model.on("msg:custom", ({ number, changes = [], foot }) => {
+      model.on("msg:custom", ({ heard, number, changes = [], foot }) => {
+        if (heard) return taken();
         if (number !== shown.number + 1) {
           if (!asked && number > shown.number) model.send({ do: "tell" });
           asked = true; // something was missed, as while a page loads
@@ -147,7 +171,13 @@ export default () => {
       });
     },
     render({ model, el }) {
-      const view = new View(el, unfolded, (what) => model.send(what));
+      const click = (what) => {
+        taken();
+        taken = press(model, what, (words) => {
+          views.forEach((each) => (each.busy.textContent = words));
+        });
+      };
+      const view = new View(el, unfolded, click);
       views.add(view);
       paint(view);
       return () => {
