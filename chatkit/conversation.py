@@ -308,6 +308,11 @@ class Conversation:
         schema = asked.schema if asked else None
         return Reply(feed, self.producers.get(node.id), self, schema, turn)
 
+    def running(self, id: str) -> Reply | None:
+        """The reply of an answer that is being written, wherever."""
+        feed, node = self._feeds.get(id), self.tree.nodes.get(id)
+        return None if feed is None or feed.ended or node is None else self.reply(node)
+
     def asked_with(self, node: Node, settings: Settings) -> None:
         """An answer that was restored is what these settings ask for."""
         self._asked.setdefault(node.id, settings)

@@ -5,21 +5,25 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from chatkit import defaults, host
 from chatkit import engine as engines
-from chatkit import host
 from chatkit.answers.calls import check_wait, open_calls
 from chatkit.answers.feed import Cursor, Feed
+from chatkit.answers.follower import Follower
 from chatkit.answers.producer import Ask, OnChunk, OnFinish, Producer
-from chatkit.answers.steps import MAX_STEPS, Question, checked_steps
+from chatkit.answers.steps import Question, checked_steps
 from chatkit.answers.structure import object_of, partial_of
 from chatkit.chunks import Chunk, TextDelta
 from chatkit.errors import ConfigError
 from chatkit.messages import Message, Status, ToolPart, Usage, as_messages
+from chatkit.progress import progress
 from chatkit.providers import Model, get_model
 from chatkit.providers.options import check_choice
 from chatkit.schema import Schema, schema_of
+from chatkit.standing import waiting_words
 from chatkit.tools import as_tools
 from chatkit.ui_stream import UIStream
 
@@ -50,6 +54,10 @@ class Conversation(Protocol):
     def resume(self, message: Message) -> Reply: ...
 
     def can_resume(self, message: Message) -> bool: ...
+
+    def running(self, id: str) -> Reply | None: ...
+
+    def observe(self, callback: Callable[[], None]) -> Callable[[], None]: ...
 
 
 class Reply:
@@ -164,6 +172,11 @@ class Reply:
         """Whether it belongs to a chat, where it can be asked again."""
         return self._conversation is not None
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another process writes it, which goes on without this one."""
+        return isinstance(self._writer(), Follower)
+
     # -- reading --
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
@@ -172,7 +185,7 @@ class Reply:
     def __iter__(self) -> Iterator[Chunk]:
         feed: Feed | None = self.feed
         while feed is not None:
-            cursor = self._cursor(feed)
+            cursor = self._cursor(feed, blocks=True)
             while chunks := feed.engine.run(cursor.read()):
                 yield from chunks
             feed = feed.successor
@@ -188,14 +201,15 @@ class Reply:
     async def _chunks(self) -> AsyncIterator[Chunk]:
         feed: Feed | None = self.feed
         while feed is not None:
-            cursor = self._cursor(feed)
+            cursor = self._cursor(feed, blocks=False)
             while chunks := await engines.join(feed.engine.submit(cursor.read())):
                 for chunk in chunks:
                     yield chunk
             feed = feed.successor
 
-    def _cursor(self, feed: Feed) -> Cursor:
-        check_wait(feed)
+    def _cursor(self, feed: Feed, *, blocks: bool) -> Cursor:
+        if not feed.ended:
+            check_wait(feed, blocks=blocks)
         return feed.cursor()
 
     # -- going on, waiting, ending --
@@ -211,14 +225,15 @@ class Reply:
         With `pump`, the kernel's own event loop goes on meanwhile. Raises TimeoutError after
         `timeout` seconds, ConfigError in a tool of this answer or of one before it in its chat.
         """
-        check_wait(self.feed)
+        check_wait(self.feed, blocks=not self.feed.done.done())
         self.consume()
         try:
-            while not (done := self.feed.done).done():
-                if pump:
-                    engines.pump(done)
-                else:
-                    engines.wait(done, timeout)
+            with self._progress():
+                while not (done := self.feed.done).done():
+                    if pump:
+                        engines.pump(done, timeout)
+                    else:
+                        engines.wait(done, timeout)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(engines.INTERRUPTED) from None
         return self
@@ -227,11 +242,21 @@ class Reply:
         return self._ended().__await__()
 
     async def _ended(self) -> Reply:
-        check_wait(self.feed)
+        check_wait(self.feed, blocks=False)
         self.consume()
-        while not (done := self.feed.done).done():
-            await engines.join(done)
+        with self._progress():
+            while not (done := self.feed.done).done():
+                await engines.join(done)
         return self
+
+    def _progress(self) -> AbstractContextManager[None]:
+        """Say in the cell that waits what for, unless it shows the answer itself."""
+        return progress(self._waiting, is_needed=not host.current().shows(self.id))
+
+    def _waiting(self) -> str:
+        message = self.message
+        is_told = not self.in_chat and not message.is_empty  # on_chunk= may print it
+        return "" if is_told else waiting_words(self.feed.note, message)
 
     def stop(self) -> Reply:
         """Stop the model; what has arrived is kept. An answer that has ended stays as it is."""
@@ -284,6 +309,21 @@ class Reply:
             return self.regenerate()
         return self._conversation.resume(self.message)
 
+    def when_resumed(self, callback: Callable[[Reply], None]) -> Callable[[], None]:
+        """Call `callback` on the engine's thread once somebody goes on with this answer that
+        broke off, here or in another process, unless what this returns is called before."""
+        conversation = self._conversation
+        if conversation is None:
+            return lambda: None
+
+        def look() -> None:
+            if (reply := conversation.running(self.id)) is not None:
+                leave()
+                callback(reply)
+
+        leave = conversation.observe(look)
+        return leave
+
     # -- showing --
 
     def show(self, into: Any = None) -> Reply:
@@ -323,7 +363,7 @@ def stream_text(
     *,
     system: str | None = None,
     tools: Iterable[Callable[..., Any]] = (),
-    max_steps: int = MAX_STEPS,
+    max_steps: int | None = None,
     schema: Any = None,
     repair: bool = False,
     on_chunk: OnChunk | None = None,
@@ -338,14 +378,18 @@ def stream_text(
     `repair` the model is asked once more where it does not.
     `on_chunk(chunk)` is called on the engine's thread: be quick. `on_finish(event)` is called
     once, with a `FinishEvent`. `options` go to the model.
+    What is not given is as `chatkit.config` has it.
 
     Raises ConfigError (an unknown model or option, no key) and MessageError, before anything
     is sent. What goes wrong later is the reply's `status` and `error`.
     """
     asked, prompt = get_model(model), as_messages(messages)
+    options = {**defaults.get("options"), **options}
     asked.check(options)
     known = as_tools(tools)
     check_choice(options.get("tool_choice"), known)
+    if system is None and all(message.role != "system" for message in prompt):
+        system = defaults.get("system")
     if system is not None:
         prompt = [*as_messages([{"role": "system", "content": system}]), *prompt]
     shape = None if schema is None else schema_of(schema)

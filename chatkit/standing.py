@@ -32,11 +32,12 @@ def waiting_words(note: str, message: Message) -> str:
         return "Queued behind another answer"
     if message.is_empty:
         return f"Waiting for {model}"
+    calls = [part for part in message.parts if isinstance(part, ToolPart)]
+    if any(call.state == "approval-requested" for call in calls):
+        return "Waiting for your word"
     match message.parts[-1]:
         case ReasoningPart():
             return f"{model} is thinking"
-        case ToolPart(state="approval-requested"):
-            return "Waiting for your word"
         case ToolPart(state="input-available") as call:
             return f"Running {call.title or call.tool_name}"
     return model

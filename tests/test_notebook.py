@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +37,7 @@ from chatkit.notebook.widget import ReplyWidget
 from chatkit.providers import get_model
 from chatkit.render import html
 from chatkit.replies import Reply
+from chatkit.standing import status_line
 
 ANSWER = """\
 ## Three days 🚋
@@ -221,20 +223,31 @@ class Elsewhere:
         self.told.append((approval_id, approved))
 
 
+Callbacks = list[Callable[[Reply], None]]  # to be told when somebody goes on
+
+
 class BrokenOff(Reply):
     """An answer in a chat that broke off, and the one that follows if it is asked to go on."""
 
-    def __init__(self, feed: Feed, following: Reply) -> None:
+    def __init__(self, feed: Feed, following: Reply, waiting: Callbacks) -> None:
         super().__init__(feed)
         self._following = following
+        self._callbacks = waiting
 
     in_chat = property(lambda self: True)
     can_resume = property(lambda self: True)
 
+    def when_resumed(self, callback: Callable[[Reply], None]) -> Callable[[], None]:
+        self._callbacks.append(callback)
+        return lambda: None
+
     def resume(self) -> Reply:
+        for callback in self._callbacks:
+            self.feed.engine.call(callback, self._following)
         return self._following
 
-    regenerate = resume
+    def regenerate(self) -> Reply:
+        return self._following
 
 
 @pytest.fixture
@@ -331,7 +344,7 @@ def test_what_goes_on_takes_the_place_of_what_broke_off(
     more = Feed(
         message(growing("Half an answer")).replace(id="m" if what == "resume" else "n"), engine
     )
-    reply = BrokenOff(Feed.ended_with(half, engine), Reply(more))
+    reply = BrokenOff(Feed.ended_with(half, engine), Reply(more), [])
     view.show_ended(reply, output, offering=True)  # type: ignore[arg-type]
     [offer], [widget] = output.below, widgets
     assert [label for _, label in widget.shown["foot"]["buttons"]] == ["Resume", "Ask again"]
@@ -355,18 +368,17 @@ def test_what_goes_on_does_so_in_each_cell_that_shows_how_it_broke_off(
     engine: engines.Engine, widgets: list[ReplyWidget]
 ) -> None:
     half, outputs = message(TextPart("Half"), status="interrupted"), [Output(), Output()]
-    more = Feed(message(growing("Half an answer")), engine)
+    more, waiting = Feed(message(growing("Half an answer")), engine), Callbacks()
     for output in outputs:
-        reply = BrokenOff(Feed.ended_with(half, engine), Reply(more))
+        reply = BrokenOff(Feed.ended_with(half, engine), Reply(more), waiting)
         view.show_ended(reply, output, offering=True)  # type: ignore[arg-type]
-    third = Output()
-    view.show_live(Reply(more), third)  # type: ignore[arg-type]
+    reply.resume()
     settle(engine)
     for widget in widgets:
         assert [blocks for _, blocks in widget.shown["sections"]] == [["<p>Half an answer</p>\n"]]
     engine.call(more.end, message(TextPart("Half an answer."), status="complete"))
     settle(engine)
-    assert {output.shown[-1]["text/markdown"] for output in (*outputs, third)} == {
+    assert {output.shown[-1]["text/markdown"] for output in outputs} == {
         "Half an answer.\n\n*complete*"
     }
     assert [output.below[0].now for output in outputs] == [{"plain"}] * 2
@@ -406,7 +418,7 @@ USED = {"inputTokens": 31, "outputTokens": 1212}
     ],
 )
 def test_the_status_line_says_what_is_known(more: dict[str, Any], line: str) -> None:
-    assert words.status_line(message(**({"status": "complete"} | more))) == line
+    assert status_line(message(**({"status": "complete"} | more))) == line
 
 
 def test_an_answer_is_kept_as_markdown_and_plain_text(engine: engines.Engine) -> None:

@@ -245,6 +245,26 @@ def test_of_two_that_resume_one_answer_one_asks_and_both_see_it(
     assert len(provider.requests) == 2
 
 
+def test_who_waits_for_it_is_told_when_another_process_resumes_an_answer(
+    peer: Peer, chat: Chat, provider: Provider
+) -> None:
+    answer = provider.answer("one two three four", gated=True)
+    answer.release(2)
+    reply = chat.send("Count.")
+    peer.until("chat.messages and chat.messages[-1].text == 'one two '")
+    reply.stop().wait(20)
+    told: list[str] = []
+    reply.when_resumed(lambda resumed: told.append(resumed.id))
+    more = provider.answer("three four", gated=True)
+    peer.until("chat.messages[-1].status == 'stopped'")
+    peer.do("resumed = chat.reply().resume()")
+    until(lambda: told == [reply.id])
+    more.open()
+    peer.do("resumed.wait(20)")
+    until(lambda: chat.messages[-1].text == "one two three four")
+    assert told == [reply.id]
+
+
 def test_a_chat_that_is_deleted_and_begun_again_elsewhere_can_be_gone_on_with_here(
     peer: Peer, chat: Chat
 ) -> None:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class KernelHost:
     """A kernel as the host of chatkit.
 
-    A front end where somebody looks sends a cell's id with its code; nbclient, papermill and
-    `jupyter execute` send none, save what is there when a cell ends, and never come back.
+    A front end where somebody looks sends a cell's id with its code, Colab in a place of its own;
+    nbclient, papermill and `jupyter execute` send none, save what is there when a cell ends, and
+    never come back.
     """
 
     waits_at_exit = False  # where nobody looks the cells have waited, elsewhere somebody ends it
@@ -46,7 +47,8 @@ class KernelHost:
 
     def position(self) -> Position:
         parent = self._parent
-        cell = parent.get("metadata", {}).get("cellId")
+        told = parent.get("metadata", {})
+        cell = told.get("cellId") or told.get("colab", {}).get("cell_id")
         return Position(cell or None, parent.get("header", {}).get("msg_id", ""))
 
     def show(self, reply: Reply, *, into: Any = None) -> None:
@@ -60,13 +62,16 @@ class KernelHost:
             return view.show_into(reply, into)
         if reply.turn is not None:
             view.show_files(reply.turn, CellOutput(self._shell))
-        if reply.feed.ended:
-            view.show_ended(reply, CellOutput(self._shell), offering=attended)
-        elif attended:
-            live = view.show_live(reply, CellOutput(self._shell))
+        output = CellOutput(self._shell)
+        if not attended and not reply.feed.ended:
+            self._unfinished.append(view.SavedView(reply, output))
+            return
+        is_over = reply.feed.ended
+        live = view.show_ended(reply, output, offering=attended) if is_over else None
+        if not is_over:
+            live = view.show_live(reply, output)
+        if live is not None:
             self._live.setdefault(cell or "", WeakSet()).add(live)
-        else:
-            self._unfinished.append(view.SavedView(reply, CellOutput(self._shell)))
 
     def display(self, reply: Reply) -> None:
         self._cell()

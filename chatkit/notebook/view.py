@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakSet
 
 from ipywidgets import Box, Output
 
-from chatkit.answers.follower import Follower
 from chatkit.errors import ChatkitError
 from chatkit.messages import FilePart, Message
 from chatkit.notebook import words
@@ -22,6 +20,7 @@ PACE = 0.08  # seconds between updates
 SHARE = 0.01  # or so many for each answer being written: nobody reads two hundred at once
 SAVE_PACE = 2.0  # seconds at least between updates of the text that a save would keep
 SAVE_GROWTH = 1.5  # and as it is sent whole, it must have grown by so much: this adds up linearly
+_NOTHING = {"text/plain": ""}
 
 
 class LiveView:
@@ -48,6 +47,8 @@ class LiveView:
         self._due = 0.0
         self._called = False
         self._retired = False
+        self._next: LiveView | None = None  # what offers to go on with it, or shows the rest
+        self._leave = self._unwatch = _nothing
         self._saved = -1
         self._save_due = time.monotonic() + SAVE_PACE
         widget.clicked = self._clicked
@@ -56,9 +57,15 @@ class LiveView:
         """Show the reply as it grows, until it has ended; the widget has `moved` from below."""
         self._feed.engine.call(self._begin, moved)
 
-    def join(self, reply: Reply) -> None:
-        """Somebody asked for the rest of what this offers to go on with: show it in its place."""
-        LiveView(reply, self._widget, self._above, below=self._output).follow(moved=True)
+    def offer(self) -> None:
+        """Offer to go on with it; whoever does so, wherever, the rest is shown above."""
+        self._leave = self._reply.when_resumed(self._join)
+        assert self._output is not None
+        self._output.put(*self._widget.bundle(_NOTHING))
+
+    def _join(self, reply: Reply) -> None:
+        self._next = LiveView(reply, self._widget, self._above, below=self._output)
+        self._next.follow(moved=True)
 
     def retire(self) -> None:
         """Nobody sees it any more: the cell has been run again."""
@@ -110,7 +117,7 @@ class LiveView:
             return self._begin()
         self._show_for_good()
         if self._output is not None and self._below is not None:
-            offer(self._reply, self._output, self._below)
+            self._next = offer(self._reply, self._output, self._below)
         told = len(self._feed.warnings)
 
         def on_finish_called(_: object) -> None:
@@ -134,7 +141,10 @@ class LiveView:
     def _retire(self) -> None:
         self._retired = True
         self._unwatch()
+        self._leave()
         self._widget.close()
+        if self._next is not None:
+            self._next._retire()
 
     # -- on the thread that takes what is clicked --
 
@@ -165,9 +175,8 @@ class LiveView:
             foot = _foot(self._reply, self._reply.message) | words.refused(refused)
             self._feed.engine.call(self._widget.show, foot)
         else:
-            if reply.id == self._reply.id:
-                goes_on(reply)
-            else:
+            if reply.id != self._reply.id:
+                self._leave()
                 LiveView(reply, self._widget, self._output).follow()
 
 
@@ -184,21 +193,23 @@ class SavedView:
         self._output.replace(_saved(self._reply))
 
 
+def _nothing() -> None:
+    """There is nothing to leave."""
+
+
 def show_live(reply: Reply, output: CellOutput) -> LiveView:
     """Show a reply in an output of the cell that runs now, and follow it."""
     widget = ReplyWidget(_foot(reply, reply.message))
     view = LiveView(reply, widget, output)
     output.open(*widget.bundle(_saved(reply)))
     view.follow()
-    goes_on(reply)
     return view
 
 
-def show_ended(reply: Reply, output: CellOutput, *, offering: bool) -> None:
-    """Show a reply that is over; with `offering`, go on from it if it broke off."""
+def show_ended(reply: Reply, output: CellOutput, *, offering: bool) -> LiveView | None:
+    """Show a reply that is over; with `offering`, go on from it if it broke off: by that view."""
     output.open(_saved(reply))
-    if offering:
-        offer(reply, output, output.another())
+    return offer(reply, output, output.another()) if offering else None
 
 
 def show_files(turn: Message, output: CellOutput) -> None:
@@ -222,21 +233,16 @@ def show_into(reply: Reply, into: Any) -> None:
     view.follow()
 
 
-def offer(reply: Reply, output: CellOutput, below: CellOutput) -> None:
+def offer(reply: Reply, output: CellOutput, below: CellOutput) -> LiveView | None:
     """Below an answer that broke off: Ask again, and Resume where that goes on from there."""
     message = reply.message
     if not _offers(reply, message):
-        return below.clear()
+        below.clear()
+        return None
     widget = ReplyWidget(_foot(reply, message) | {"line": "", "notices": ""})
     view = LiveView(reply, widget, below, above=output)
-    _offering.setdefault(reply.id, WeakSet()).add(view)
-    below.put(*widget.bundle({"text/plain": ""}))
-
-
-def goes_on(reply: Reply) -> None:
-    """Show the rest of an answer in each cell that offers to go on with it."""
-    for view in _offering.pop(reply.id, ()):
-        view.join(reply)
+    view.offer()
+    return view
 
 
 def _offers(reply: Reply, message: Message) -> words.Buttons:
@@ -245,12 +251,9 @@ def _offers(reply: Reply, message: Message) -> words.Buttons:
 
 
 def _foot(reply: Reply, message: Message) -> dict[str, Any]:
-    outlives = isinstance(reply._writer(), Follower)
-    return words.foot(reply.feed, message, _offers(reply, message), outlives=outlives)
+    offered = _offers(reply, message)
+    return words.foot(reply.feed, message, offered, outlives=reply.is_elsewhere)
 
 
 def _saved(reply: Reply) -> dict[str, str]:
     return words.saved(reply.feed, _offers(reply, reply.message))
-
-
-_offering: dict[str, WeakSet[LiveView]] = {}  # by message: views that offer to go on with it

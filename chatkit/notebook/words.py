@@ -11,27 +11,18 @@ from urllib.parse import quote, unquote
 
 from chatkit.answers.calls import mark_of, open_calls
 from chatkit.answers.feed import Feed
-from chatkit.beside import continued, file_line, literal, pieces, question
+from chatkit.beside import file_line, literal, pieces, question
 from chatkit.errors import describe
 from chatkit.files.pictures import thumbnail
-from chatkit.messages import (
-    ENDED,
-    FilePart,
-    Message,
-    ReasoningPart,
-    ToolPart,
-)
+from chatkit.messages import FilePart, Message, ToolPart
 from chatkit.render import html, image, markdown, plain
+from chatkit.standing import status_line, waiting_words
 
 Buttons = tuple[tuple[str, str], ...]  # what each one says when clicked, and its label
 _STOP: Buttons = (("stop", "Stop"),)
 _ALLOW: Buttons = (("approve", "Allow"), ("deny", "Do not allow"))
 _RESUME: Buttons = (("resume", "Resume"),)
 _AGAIN: Buttons = (("again", "Ask again"),)
-_CUT_SHORT = {
-    "length": "complete, cut off at the token limit",
-    "content-filter": "complete, cut off by the provider's filter",
-}
 
 
 class Notice(NamedTuple):
@@ -128,24 +119,11 @@ def offers(*, can_resume: bool) -> Buttons:
 
 def live_line(feed: Feed, message: Message) -> str:
     """What is going on while an answer is being written; the view's clock stands behind it."""
-    model = _model(message) or "the model"
-    if feed.note:
-        return feed.note
-    if message.status == "queued":
-        return "Queued behind another answer"
-    if message.is_empty:
-        return f"Waiting for {model}"
-    if _asked(message):
-        return "Waiting for your word"
-    match message.parts[-1]:
-        case ReasoningPart():
-            return f"{model} is thinking"
-        case ToolPart(state="input-available") as call if mark_of(call).get("lent"):
-            name = call.tool_name
-            return f"{name} waits for a kernel that has it: give tools=[{name}] to the Chat"
-        case ToolPart(state="input-available") as call:
-            return f"Running {call.title or call.tool_name}"
-    return model
+    match message.parts[-1:]:
+        case [ToolPart(state="input-available") as call] if mark_of(call).get("lent"):
+            told = "{0} waits for a kernel that has it: give tools=[{0}] to the Chat"
+            return feed.note or told.format(call.tool_name)
+    return waiting_words(feed.note, message)
 
 
 # -- what a notebook keeps --
@@ -173,19 +151,11 @@ def sent(files: list[FilePart]) -> dict[str, str]:
     """The files of a question, as a notebook file keeps them: pictures small."""
     names = [part.filename or part.media_type for part in files]
     shown = [
-        image(thumbnail(part.url), name) or file_line(part)
+        image(thumbnail(part.url), name) or markdown(file_line(part))
         for part, name in zip(files, names, strict=True)
     ]
     plain_names = plain("Files: " + ", ".join(names))
     return {"text/markdown": "\n".join(shown), "text/plain": plain_names}
-
-
-def status_line(message: Message) -> str:
-    """How an answer stands, who gave it, and what it took."""
-    said = [_standing(message), continued(message), _model(message), _tokens(message)]
-    if message.status in ENDED:
-        said += [_seconds(message.metadata.get("seconds")), _cost(message.metadata.get("cost"))]
-    return " · ".join(filter(None, said))
 
 
 def notices(feed: Feed, message: Message, offered: Buttons = ()) -> list[Notice]:
@@ -203,41 +173,6 @@ def notices(feed: Feed, message: Message, offered: Buttons = ()) -> list[Notice]
 
 def _box(notice: Notice) -> str:
     return "\n".join(f"> {line}" for line in markdown(notice.markdown).splitlines())
-
-
-def _standing(message: Message) -> str:
-    match message.status:
-        case "queued":
-            return "waiting when this was saved"
-        case "streaming":
-            return "still being written when this was saved"
-        case "complete":
-            return _CUT_SHORT.get(str(message.metadata.get("finishReason")), "complete")
-        case ended:
-            return ended
-
-
-def _model(message: Message) -> str:
-    return str(message.metadata.get("model") or "")
-
-
-def _tokens(message: Message) -> str:
-    usage = message.usage
-    if usage is None or usage.output_tokens is None:
-        return ""
-    about = "about " if message.metadata.get("usageEstimated") else ""
-    asked = f"{usage.input_tokens:,} → " if usage.input_tokens is not None else ""
-    return f"{about}{asked}{usage.output_tokens:,} tokens"
-
-
-def _seconds(seconds: object) -> str:
-    if not isinstance(seconds, int | float):
-        return ""
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-
-
-def _cost(cost: object) -> str:
-    return f"${cost:.2g}" if isinstance(cost, int | float) and cost else ""
 
 
 def _interrupted(message: Message, offered: Buttons) -> Notice:
