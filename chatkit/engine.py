@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from chatkit import errands, host
+from chatkit.progress import progress, tick
 from chatkit.transport import Transport
 
 T = TypeVar("T")
@@ -25,6 +26,7 @@ TICK = 0.04  # seconds between writes of what streams have brought, all streams 
 STEP = 0.1  # seconds: how soon a wait sees an interrupt where a lock does not
 EXIT_GRACE = 1.5  # seconds at exit for the last writes: Jupyter kills after 2.5
 INTERRUPTED = "the wait has ended; the answer goes on (stop() ends it)"
+_LATE = "it has not ended after {} seconds; it goes on"
 ON_ENGINE = (
     "this would wait for the engine on the engine's own thread, where on_chunk= is called and every"
     " stream is read: wait in a thread of your own, or in on_finish="
@@ -162,42 +164,53 @@ def wait_all(futures: Sequence[concurrent.futures.Future[Any]], timeout: float |
         if is_main:
             for errand in errands.run():
                 pump(errand)
-        step = max(0.0, min(STEP, end - time.monotonic()))
+        tick()
         also = [errands.arrival()] if is_main else []
-        concurrent.futures.wait([*left, *also], step, concurrent.futures.FIRST_COMPLETED)
+        concurrent.futures.wait([*left, *also], _step(end), concurrent.futures.FIRST_COMPLETED)
         if time.monotonic() >= end and not all(future.done() for future in futures):
-            raise TimeoutError(f"it has not ended after {timeout} seconds; it goes on")
+            raise TimeoutError(_LATE.format(timeout))
 
 
-async def join(future: concurrent.futures.Future[T]) -> T:
+async def join(future: concurrent.futures.Future[T], timeout: float | None = None) -> T:
     """Await `future` from any loop. A cancelled awaiter leaves it alone.
 
     In short steps, because a bare await on a quiet kernel cannot be interrupted
     (https://github.com/ipython/ipykernel/issues/881). On the main thread, what tools have to do
-    there is done meanwhile; what of that goes on does so in this loop.
+    there is done meanwhile; what of that goes on does so in this loop. Raises TimeoutError after
+    `timeout` seconds.
     """
+    end = float("inf") if timeout is None else time.monotonic() + timeout
     is_main = threading.current_thread() is threading.main_thread()
     wrapped = asyncio.wrap_future(future)
     while not wrapped.done():
         if is_main:
             errands.run()
-        await asyncio.wait({wrapped}, timeout=STEP)
+        tick()
+        await asyncio.wait({wrapped}, timeout=_step(end))
+        if time.monotonic() >= end and not wrapped.done():
+            raise TimeoutError(_LATE.format(timeout))
     return wrapped.result()
 
 
-def pump(future: concurrent.futures.Future[T]) -> T:
+def pump(future: concurrent.futures.Future[T], timeout: float | None = None) -> T:
     """Block until `future` is done while the loop that runs this code goes on with its own tasks.
 
-    Raises RuntimeError where that loop cannot be nested (uvloop).
+    Raises TimeoutError after `timeout` seconds, RuntimeError where that loop cannot be nested
+    (uvloop).
     """
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return wait(future)
+        return wait(future, timeout)
     if _engine is not None and _engine.is_here:
         return wait(future)  # which refuses, unless it is done
     _nest(loop)
-    return loop.run_until_complete(join(future))
+    return loop.run_until_complete(join(future, timeout))
+
+
+def _step(end: float) -> float:
+    """How long to wait at once for what may take until `end`."""
+    return max(0.0, min(STEP, end - time.monotonic()))
 
 
 def _nest(loop: asyncio.AbstractEventLoop) -> None:
@@ -234,7 +247,8 @@ def _at_exit() -> None:
 def _drain_at_exit() -> None:
     if _engine is not None and host.current().waits_at_exit:
         try:
-            _engine.drain()
+            with progress("Waiting for what is still being answered"):
+                _engine.drain()
         except KeyboardInterrupt:
             logger.warning("interrupted: what is still being answered is kept as it is")
 

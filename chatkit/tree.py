@@ -6,7 +6,9 @@ children. The active branch ends at `head`; everything else stays reachable.
 The re-run rule (`Tree.place`) says what a `send` means: a turn that is already there, or a new
 one and after which message. A turn is known by its anchor (the cell that sent it and which
 send of that cell it was) and by its fingerprint (what was asked, of whom, how); without a
-known anchor, by its place in the order of sends.
+known anchor, by its place in the order of sends. VS Code names cells anew at each opening, by
+their order: there an anchor that asks something else now is believed only where no other turn
+asks just this.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any, NamedTuple
 from chatkit.messages import Message, Role, Status
 
 JSON = dict[str, Any]
+_GIVEN_ANEW = "vscode-notebook-cell:"
 
 
 class Node:
@@ -246,6 +249,10 @@ class Tree:
         """
         turns = [node for node in self.active() if node.fingerprint is not None]
         anchored = [node for node in turns if node.anchor == anchor and anchor is not None]
+        if anchor is not None and anchor.startswith(_GIVEN_ANEW):
+            same = [node for node in turns if node.fingerprint == fingerprint]
+            others = [node for node in same if node.id not in claimed]
+            anchored = [n for n in same if n.anchor == anchor] or others[:1] or anchored
         if anchored:
             return self._at(anchored[0], fingerprint)
         if anchor is not None and self.has_anchor(anchor):

@@ -345,6 +345,26 @@ def test_a_tool_that_waits_for_its_own_chat_by_way_of_another_is_told_too(
     chat.wait(10)
 
 
+def test_an_async_tool_that_would_block_the_loop_of_all_is_told_to_await(
+    provider: Provider, model: Model
+) -> None:
+    other = Chat("other", model=model)
+
+    async def asks_there() -> str:
+        return other.ask("Go on.").text
+
+    async def awaits_there() -> str:
+        return (await other.send("Go on.")).text
+
+    chat = Chat("own", model=model, tools=[asks_there, awaits_there])
+    asks_for(provider, call("asks_there"))
+    asks_for(provider, call("awaits_there"))
+    reply = chat.send("Go.").wait(10)
+    blocked, awaited = tools_of(reply.message)
+    assert "hold up every asynchronous tool" in (blocked.error_text or "")
+    assert awaited.output == "Answer to: Go on."
+
+
 def test_what_a_tool_leaves_behind_may_wait_for_its_chat(provider: Provider, model: Model) -> None:
     left: list[asyncio.Task[Reply]] = []
     over, told = threading.Event(), threading.Event()

@@ -238,6 +238,21 @@ def test_an_on_finish_may_be_a_coroutine_and_may_take_its_time(model: Model) -> 
     assert told == ["Answer to: Hello?"]
 
 
+def test_an_on_finish_that_waits_for_its_own_answer_is_told_that_this_would_never_end(
+    model: Model,
+) -> None:
+    read: list[str] = []
+
+    def waits(_: object) -> None:
+        read.append("".join(reply.deltas()))  # which has ended, and only that
+        reply.wait()
+
+    reply = stream_text(model, "Hello?", on_finish=waits)
+    finished(reply)
+    assert (reply.status, read) == ("complete", ["Answer to: Hello?"])
+    assert "this would wait for itself" in reply.warnings[0]
+
+
 def test_callbacks_that_raise_are_reported_and_change_nothing(model: Model) -> None:
     def fail(_: object) -> None:
         raise RuntimeError("my mistake")

@@ -117,6 +117,32 @@ def test_a_restart_with_other_ids_finds_the_kth_turn_by_the_kth_send() -> None:
     assert notebook.send("a", "new 0") is turns[0], "and it is known by its new id from then on"
 
 
+def test_where_each_opening_gives_the_ids_anew_every_turn_is_found_all_the_same() -> None:
+    """As VS Code does, by the order of the cells: here one was put between two others."""
+    at = "vscode-notebook-cell:/trip.ipynb#W{}#0".format
+    notebook = Notebook()
+    for prompt, cell in (("a", at(0)), ("c", at(1)), ("b", at(2))):
+        notebook.send(prompt, cell)
+    for _ in range(2):
+        notebook.open()
+        for number, prompt in enumerate("abc"):
+            notebook.send(prompt, at(number))
+        assert asked(notebook) == 3
+    assert notebook.said() == ["a", "c", "b"]
+    notebook.send("B", at(1))
+    assert notebook.said() == ["a", "c", "B"]
+    assert asked(notebook) == 4
+
+
+def test_a_cell_with_such_an_id_is_asked_anew_where_another_has_the_answer() -> None:
+    at = "vscode-notebook-cell:/trip.ipynb#W{}#0".format
+    notebook = Notebook()
+    for prompt, cell in (("go on", at(0)), ("b", at(1)), ("go on", at(1))):
+        notebook.send(prompt, cell)
+    assert notebook.said() == ["go on", "go on"]
+    assert asked(notebook) == 3
+
+
 def test_without_ids_a_changed_prompt_forks_at_its_place() -> None:
     notebook = Notebook()
     for prompt in "abc":

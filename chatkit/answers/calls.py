@@ -38,8 +38,12 @@ CRASHED = (
 )
 CANCELLED = "CancelledError: the function was cancelled before it had a result."
 ITSELF = (
-    "this would wait for itself: the tool that runs now belongs to that answer, or to one before it"
-    " in its chat. Ask in another chat, or with stream_text()"
+    "this would wait for itself: the tool or on_finish= that runs now belongs to that answer, or to"
+    " one before it in its chat. Ask in another chat, or with stream_text()"
+)
+ON_TOOLS = (
+    "this would hold up every asynchronous tool: write `await chat.send(...)`, which waits without"
+    " blocking, or make the tool a plain def, which has a thread of its own"
 )
 STOPPED = "This answer was stopped before the call had a result."
 
@@ -66,8 +70,11 @@ def is_at_calls(message: Message) -> bool:
     return isinstance(last, ToolPart) and not last.provider_executed and last.input is not UNSET
 
 
-def check_wait(feed: Feed) -> None:
-    """Raises ConfigError where this answer waits for the very tool that would wait for it."""
+def check_wait(feed: Feed, *, blocks: bool) -> None:
+    """Raises ConfigError where this answer waits for the very code that would wait for it, and
+    where a wait that `blocks` its thread would do so to the loop of asynchronous tools."""
+    if blocks and threading.current_thread() is _tools_thread:
+        raise ConfigError(ON_TOOLS)
     ours = [each for each, run in _within.get() if not run.done()]
     if any(each in ours for each in (feed, *feed.after)):
         raise ConfigError(ITSELF)
@@ -118,7 +125,7 @@ class Calls:
             return self._fail(part, self._unknown(part.tool_name))
         if began(part) and not tool.repeatable:
             return self._fail(part, CRASHED)
-        _enter(self._feed)
+        enter(self._feed)
         try:
             arguments = await _in_thread(partial(tool.arguments, part.input), tool.name)
             if not await self._is_allowed(part, tool, arguments):
@@ -191,8 +198,8 @@ def marked(part: ToolPart, tool_metadata: JSON) -> c.Chunk:
     )
 
 
-def _enter(feed: Feed) -> None:
-    """What this task does, and what it starts, belongs to a call of that answer."""
+def enter(feed: Feed) -> None:
+    """What this task does, and what it starts, is something that answer waits for."""
     run = asyncio.current_task()
     assert run is not None
     _within.set((*(each for each in _within.get() if not each[1].done()), (feed, run)))
@@ -258,21 +265,23 @@ def _is_cancelled() -> bool:
 def _loop() -> asyncio.AbstractEventLoop:
     """The loop of asynchronous tools: one for all, as their clients want, and not the engine's,
     which a tool that blocks would stop."""
-    global _tools_loop
+    global _tools_loop, _tools_thread
     if _tools_loop is None:  # the engine's thread alone asks
         _tools_loop = loop = asyncio.new_event_loop()
-        threading.Thread(target=loop.run_forever, name="chatkit-tools", daemon=True).start()
+        _tools_thread = threading.Thread(target=loop.run_forever, name="chatkit-tools", daemon=True)
+        _tools_thread.start()
     return _tools_loop
 
 
 def _forget() -> None:
     """In a forked child: its parent's thread is not there."""
-    global _tools_loop
-    _tools_loop = None
+    global _tools_loop, _tools_thread
+    _tools_loop = _tools_thread = None
 
 
-_Call = tuple[Feed, asyncio.Task[Any]]  # an answer, and the task that runs a call of it
+_Call = tuple[Feed, asyncio.Task[Any]]  # an answer, and a task that it waits for
 _within: contextvars.ContextVar[tuple[_Call, ...]] = contextvars.ContextVar("within", default=())
 _tools_loop: asyncio.AbstractEventLoop | None = None
+_tools_thread: threading.Thread | None = None
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)

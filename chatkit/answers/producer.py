@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from chatkit.answers.calls import STOPPED, open_calls
+from chatkit.answers.calls import STOPPED, enter, open_calls
 from chatkit.answers.feed import Feed
 from chatkit.answers.inbox import Word
 from chatkit.answers.journal import Journal
@@ -288,6 +288,7 @@ class Producer(Running):
             is_continuation=self._ask.is_continuation,
             error=error,
         )
+        enter(self.feed)
         try:
             result = await _in_thread(partial(on_finish, event))
             if inspect.isawaitable(result):

@@ -19,7 +19,7 @@ def missing() -> list[str]:
     """What these tests lack here, each with the way to get it; they are left out then."""
     remedies = [
         f"{module}: pip install -e '.[test]'"
-        for module in ("jupyterlab", "playwright")
+        for module in ("jupyterlab", "notebook", "playwright")
         if importlib.util.find_spec(module) is None
     ]
     if browser_path() is None:

@@ -49,8 +49,9 @@ def open_notebook(
 
     opened: list[Notebook] = []
 
-    def open_notebook(*cells: str) -> Notebook:
-        notebook = Notebook(lab, browser, f"{request.node.name}/{len(opened)}.ipynb", cells)
+    def open_notebook(*cells: str, kernel: str = "python3") -> Notebook:
+        path = f"{request.node.name}/{len(opened)}.ipynb"
+        notebook = Notebook(lab, browser, path, cells, kernel)
         opened.append(notebook)
         notebook.open()
         return notebook

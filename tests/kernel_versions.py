@@ -1,0 +1,59 @@
+"""ipykernel in each version that is tested: alone knows how to have one that is not installed.
+
+An older one is a directory of its own, first on a kernel's path and kept in the user's cache;
+everything else is the environment that runs the tests.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version as installed
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+VERSIONS = ("6.31.0", "7.3.0", "7.4.0")
+_missing: dict[str, str] = {}  # why, by version
+
+
+def missing() -> list[str]:
+    """The versions that tests wanted and could not have, each with the way to get it."""
+    return [
+        f"ipykernel {version}: let pip reach its index ({why})" for version, why in _missing.items()
+    ]
+
+
+def environment(version: str) -> dict[str, str]:
+    """What makes a kernel one of this version. The test is left out where there is none."""
+    if version == installed("ipykernel"):
+        return {}
+    place = _place(version)
+    if place is None:
+        pytest.skip(f"no ipykernel {version}: {_missing[version]}")
+    paths = [str(place), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@functools.cache
+def _place(version: str) -> Path | None:
+    """Where this version is, fetched unless it is there; None where it cannot be fetched."""
+    home = platformdirs.user_cache_path("chatkit") / "tests"
+    place = home / f"ipykernel-{version}"
+    if place.exists():
+        return place
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home) as fresh:
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+        command = [*install, f"{fresh}/packages", f"ipykernel=={version}"]
+        ran = subprocess.run(command, capture_output=True, text=True)
+        if ran.returncode:
+            _missing[version] = ran.stderr.strip().rpartition("\n")[2]
+            return None
+        if not place.exists():  # else another run has been faster
+            os.rename(f"{fresh}/packages", place)
+    return place
