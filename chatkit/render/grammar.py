@@ -18,6 +18,7 @@ from markdown_it.token import Token
 
 LONGEST_FORMULA = 4_000
 MOST_BRACKETS = 1_000  # in one paragraph; to pair them takes time that grows with the square
+DEEPEST = 60  # levels of quotes and lists, or of emphasis; what is deeper is plain text
 CLOSERS = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "$": "$"}
 MATH_OPENS = re.compile(r"\$\$?|\\[(\[]")
 SCHEME = re.compile(r"(?<![A-Za-z0-9])https?$", re.IGNORECASE)
@@ -41,6 +42,8 @@ class Parser(MarkdownIt):
         self.inline.ruler.before("escape", "math_inline", _math_inline)
         self.core.ruler.before("inline", "brackets", _brackets_are_only_brackets)
         self.core.ruler.after("inline", "images", _images_become_links)
+        self.core.ruler.after("images", "shallow", _deep_emphasis_is_text)
+        self.block.ruler.before("table", "deep", _deep_blocks_are_text)
 
     def validateLink(self, url: str) -> bool:
         """Whether `url`, decoded and normalised, may be linked to."""
@@ -103,6 +106,28 @@ def _image_link(image: Token, *, within: Token | None) -> Iterator[Token]:
     yield Token("link_open", "a", 1, attrs={"href": href, "class": "image"})
     yield label
     yield Token("link_close", "a", -1)
+
+
+def _deep_emphasis_is_text(state: StateCore) -> None:
+    """To walk the tokens as a tree takes a call or three for each level."""
+    for token in state.tokens:
+        depth = 0
+        for child in token.children or ():
+            if child.type.startswith(("em_", "strong_", "s_")):
+                depth += child.nesting
+                if depth + (child.nesting < 0) > DEEPEST:
+                    child.type, child.tag, child.nesting = "text", "", 0
+                    child.content = child.markup
+
+
+def _deep_blocks_are_text(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Beyond its own limit the parser drops them without a word."""
+    if silent or state.level < DEEPEST:
+        return False
+    text = state.getLines(start, end, state.blkIndent, False).strip()
+    _push_paragraph(state, text, (start, end))
+    state.line = end
+    return True
 
 
 def _math_inline(state: StateInline, silent: bool) -> bool:
@@ -186,7 +211,11 @@ def _push_math_block(
     if not after.strip(".,;:"):
         token.content += after
         return
+    _push_paragraph(state, after, lines)
+
+
+def _push_paragraph(state: StateBlock, content: str, lines: tuple[int, int]) -> None:
     state.push("paragraph_open", "p", 1).map = list(lines)
     inline = state.push("inline", "", 0)
-    inline.content, inline.map, inline.children = after, list(lines), []
+    inline.content, inline.map, inline.children = content, list(lines), []
     state.push("paragraph_close", "p", -1)

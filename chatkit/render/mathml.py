@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 from latex2mathml.converter import Converter
 
 LONGEST = 2_000
+DEEPEST = 60  # levels; a browser stops answering at some hundreds
 ELEMENTS = frozenset(
     [
         "math",
@@ -55,7 +56,7 @@ ATTRIBUTES = {
 # Commands that define others (a formula of a line could grow without end), reach outside the
 # formula, or carry an address, a style or a character number.
 FORBIDDEN = re.compile(
-    r"\\(href|url|style|class|cssId|data|unicode|char|rule|require|includegraphics|mmlToken|html\w*"
+    r"\\(href|url|style|class|cssId|data|unicode|char|[rR]ule|Space|require|includegraphics|mmlToken|html\w*"
     r"|[gex]?def|let|futurelet|(re)?new(command|environment)|provide\w+|Declare\w+|csname"
     r"|global|label|eqref|ref|input|include)(?![a-zA-Z])"
 )
@@ -88,13 +89,13 @@ def mathml(latex: str, *, display: bool) -> str:
     return "".join(_written(tree))
 
 
-def _written(element: Element) -> Iterator[str]:
+def _written(element: Element, depth: int = 0) -> Iterator[str]:
     text = html.unescape(element.text or "")
-    if element.tag not in ELEMENTS or text.startswith("\\") or text == "&":
+    if depth > DEEPEST or element.tag not in ELEMENTS or text.startswith("\\") or text == "&":
         raise Unconvertible(f"{element.tag!r} with {text!r}")
     yield f"<{element.tag}{''.join(_attributes(element))}>{html.escape(text)}"
     for child in element:
-        yield from _written(child)
+        yield from _written(child, depth + 1)
     yield f"</{element.tag}>"
 
 

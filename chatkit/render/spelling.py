@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from chatkit.render.mathml import FORBIDDEN
+from chatkit.render.mathml import DEEPEST, FORBIDDEN
 
 TAG = re.compile(r"<[A-Za-z/!?]")
 OPENS_MATH = re.compile(r"\$\$|\\\\[()\[\]]|\\(?:begin|end)\{|@@\d")
@@ -123,8 +123,8 @@ def entities(content: str) -> str:
 
 def fence(content: str, language: str) -> str:
     """A block of code, its fence longer than any in it."""
-    if language.lower().startswith("mermaid") and "<" in content:
-        language = ""  # nbconvert writes a diagram's source as it is
+    if language.lower().startswith("mermaid"):
+        language = ""  # drawn, its images and styles are loaded; nbconvert writes it as it is
     runs = re.findall(r"`{3,}", content)
     ticks = "`" * max([3, *(len(run) + 1 for run in runs)])
     end = "" if content.endswith("\n") or not content else "\n"
@@ -149,13 +149,15 @@ def formula(latex: str, *, display: bool, table: bool = False) -> str | None:
 
 
 def _balanced(latex: str) -> bool:
-    """Whether braces and environments close in the order in which they open."""
+    """Whether braces and environments close in the order in which they open, and are not deep."""
     opened: list[str] = []
     for kind, name, brace in re.findall(
         r"\\(begin|end)\s*\{([^{}]*)\}|\\.|([{}])", latex, re.DOTALL
     ):
         if kind == "begin" or brace == "{":
             opened.append(name or brace)
+            if len(opened) > DEEPEST:
+                return False
         elif (kind or brace) and (not opened or opened.pop() != (name or "{")):
             return False
     return not opened
