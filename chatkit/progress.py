@@ -9,11 +9,14 @@ No thread of its own: whatever blocks calls `tick` now and then. The host knows 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
 
 from chatkit import host
+
+T = TypeVar("T")
 
 PATIENCE = 1.0  # seconds of silence; then as many between two lines
 
@@ -60,3 +63,10 @@ def tick() -> None:
     """Time has passed: called by whatever blocks, several times a second."""
     if (shown := _current.get()) is not None:
         shown.tick()
+
+
+def ticking(items: Iterable[T]) -> Iterator[T]:
+    """The items, each of which takes its time."""
+    for item in items:
+        tick()
+        yield item

@@ -58,6 +58,17 @@ def test_what_takes_longer_says_so_and_leaves_no_trace(said: list[str]) -> None:
     assert said == ["Opening chat 'trip' · 0 s", ""]
 
 
+@pytest.mark.parametrize("suffix", [".md", ".html", ".ipynb"])
+def test_an_export_is_told(
+    said: list[str], model: Model, provider: Provider, tmp_path: Path, suffix: str
+) -> None:
+    chat = Chat("trip", model=model, store=tmp_path)
+    chat.ask("Lisbon?")
+    said.clear()
+    chat.export(tmp_path / f"trip{suffix}")
+    assert "Exporting chat 'trip' · 0 s" in said
+
+
 def test_the_line_goes_when_the_wait_is_broken_off(said: list[str]) -> None:
     def interrupted() -> None:
         with progress.progress("Opening"):

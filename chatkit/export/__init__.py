@@ -14,6 +14,7 @@ from chatkit.export.notebook import to_notebook
 from chatkit.export.page import html_fragment, to_html
 from chatkit.export.words import ending, who
 from chatkit.messages import Message, mended
+from chatkit.progress import ticking
 
 __all__ = ["export", "exported", "html_fragment"]
 
@@ -44,7 +45,7 @@ def exported(title: str, messages: Sequence[Message], suffix: str) -> bytes:
 
 def to_markdown(title: str, messages: Sequence[Message]) -> str:
     """The conversation as Markdown that is safe to show."""
-    return "\n".join([f"# {render.markdown(title)}\n", *map(_markdown, messages)])
+    return "\n".join([f"# {render.markdown(title)}\n", *map(_markdown, ticking(messages))])
 
 
 def to_json(title: str, messages: Sequence[Message]) -> str:

@@ -18,6 +18,7 @@ from chatkit.messages import (
     SourceUrlPart,
     TextPart,
 )
+from chatkit.progress import ticking
 
 JSON = dict[str, Any]
 
@@ -32,7 +33,7 @@ _METADATA = {
 def to_notebook(title: str, messages: Sequence[Message]) -> str:
     """A cell a message; what an answer says in blocks of Python is in code cells, not run."""
     cells = [_cell("markdown", f"# {render.markdown(title)}")]
-    for message in messages:
+    for message in ticking(messages):
         cells += _cells(message)
     for number, cell in enumerate(cells):
         cell["id"] = f"m{number}"

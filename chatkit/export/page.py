@@ -32,6 +32,7 @@ from chatkit.messages import (
     part_from_json,
     part_to_json,
 )
+from chatkit.progress import ticking
 from chatkit.standing import cost_words, count_of, token_words
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -69,7 +70,7 @@ def to_html(title: str, messages: Sequence[Message]) -> str:
         title=escape(title),
         line=" · ".join(filter(None, told)),
         css=PAGE + SAVED + render.CSS,
-        body="\n".join(_article(message, "all") for message in messages),
+        body="\n".join(_article(message, "all") for message in ticking(messages)),
     )
 
 

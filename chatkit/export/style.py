@@ -31,6 +31,7 @@ SAVED = """
   overflow-wrap: anywhere;
 }
 .chatkit-saved article > header b { color: var(--ck-text); font-weight: 600; }
+.chatkit-saved article > header > * { unicode-bidi: isolate; }
 .chatkit-saved article > footer, .chatkit-saved .more {
   color: var(--ck-quiet);
   font-size: 0.8em;
