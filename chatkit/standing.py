@@ -13,11 +13,14 @@ _CUT_SHORT = {
 }
 
 
-def status_line(message: Message) -> str:
+def status_line(message: Message, *, says_complete: bool = True) -> str:
     """How an answer stands, who gave it, and what it took."""
     from chatkit.beside import continued  # brings the renderer along
 
-    said = [_standing(message), continued(message), _model(message), _tokens(message)]
+    standing = _standing(message)
+    if standing == "complete" and not says_complete:
+        standing = ""
+    said = [standing, continued(message), _model(message), _tokens(message)]
     if message.status in ENDED:
         said += [_seconds(message.metadata.get("seconds")), cost_words(message.cost)]
     return " · ".join(filter(None, said))

@@ -18,6 +18,7 @@ from chatkit.messages import FilePart, Message, ToolPart
 from chatkit.render import html, image, markdown, plain
 from chatkit.standing import status_line, waiting_words
 
+AGAIN_IN_CELL = "Run the cell again to ask again."
 Buttons = tuple[tuple[str, str], ...]  # what each one says when clicked, and its label
 _STOP: Buttons = (("stop", "Stop"),)
 _ALLOW: Buttons = (("approve", "Allow"), ("deny", "Do not allow"))
@@ -52,14 +53,20 @@ _CUT = Notice(
 
 
 def foot(
-    feed: Feed, message: Message, offered: Buttons = (), *, outlives: bool = False
+    feed: Feed,
+    message: Message,
+    offered: Buttons = (),
+    *,
+    outlives: bool = False,
+    again: str = AGAIN_IN_CELL,
 ) -> dict[str, Any]:
     """What stands below an answer, as the view's script takes it; `offered` once it is over.
-    `outlives`: it goes on where this kernel ends, which the script says when that is so.
+    `outlives`: it goes on where this kernel ends, which the script says when that is so. `again`:
+    how it is asked for again.
     """
     began = message.created_at if message.status == "streaming" else None
     asked = [] if feed.ended else _asked(message)
-    said = [html(_box(notice)) for notice in notices(feed, message, offered)]
+    said = [html(_box(notice)) for notice in notices(feed, message, offered, again)]
     return {
         "over": feed.ended,
         "line": status_line(message) if feed.ended else live_line(feed, message),
@@ -158,16 +165,18 @@ def sent(files: list[FilePart]) -> dict[str, str]:
     return {"text/markdown": "\n".join(shown), "text/plain": plain_names}
 
 
-def notices(feed: Feed, message: Message, offered: Buttons = ()) -> list[Notice]:
+def notices(
+    feed: Feed, message: Message, offered: Buttons = (), again: str = AGAIN_IN_CELL
+) -> list[Notice]:
     """What a reader must know beside the answer, but what is asked."""
     said = [Notice("Note:", warning) for warning in feed.warnings]
     match message.status:
         case "stopped" if message.is_empty:
             said.append(Notice("Stopped", advice="before anything arrived."))
         case "interrupted":
-            said.append(_interrupted(message, offered))
+            said.append(_interrupted(message, offered, again))
         case "error":
-            said.append(_failed(message, feed.error))
+            said.append(_failed(message, feed.error, again))
     return said
 
 
@@ -175,11 +184,9 @@ def _box(notice: Notice) -> str:
     return "\n".join(f"> {line}" for line in markdown(notice.markdown).splitlines())
 
 
-def _interrupted(message: Message, offered: Buttons) -> Notice:
+def _interrupted(message: Message, offered: Buttons, again: str) -> Notice:
     if message.is_empty:
-        return Notice(
-            "Interrupted", advice="before anything arrived. Run the cell again to ask again."
-        )
+        return Notice("Interrupted", advice=f"before anything arrived. {again}")
     count = len(message.text.split())
     kept = f"after {count:,} word{'s'[: count != 1]}; what arrived is kept."
     ways = ["`reply.resume()` goes on from there"] if set(_RESUME) & set(offered) else []
@@ -187,7 +194,7 @@ def _interrupted(message: Message, offered: Buttons) -> Notice:
     return Notice("Interrupted", advice=f"{kept} {', '.join(ways)}." if ways else kept)
 
 
-def _failed(message: Message, error: Exception | None) -> Notice:
+def _failed(message: Message, error: Exception | None, again: str) -> Notice:
     told = describe(error) if error is not None else message.metadata.get("error")
     words = str(told.get("message") or told.get("type")) if isinstance(told, dict) else ""
     words = words.strip() or "no reason was given"
@@ -195,5 +202,5 @@ def _failed(message: Message, error: Exception | None) -> Notice:
     return Notice(
         "Error:",
         words if words.endswith((".", "!", "?")) else f"{words}.",
-        f"{kept}Run the cell again to ask again.",
+        f"{kept}{again}",
     )

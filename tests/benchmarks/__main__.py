@@ -138,6 +138,22 @@ def browser(port: str) -> Iterator[Row]:
     yield Row("CPU of rendering a token, 20,000 against 2,000", told, long / short, 1.1)
 
 
+def panel(port: str) -> Iterator[Row]:
+    """The same in a panel, above the answer 200 messages; and how it opens on 1,000."""
+    for count in (2_000, 20_000):
+        seen = client("view_bytes", str(count), "panel")
+        each = seen["bytes"] / count
+        yield Row(f"bytes to a panel a token, {count:,} tokens", f"{each:.0f}", each, 500.0)
+    short, long = (
+        client("view_bytes", n, "panel")["cpu"] / int(n) * 1e6 for n in ("2000", "20000")
+    )
+    told = f"{short:.1f} -> {long:.1f} us a token"
+    yield Row("CPU of a token in a panel, 20,000 against 2,000", told, long / short, 1.1)
+    few, many = (client("panel_opens", n) for n in ("60", "1000"))
+    told = f"{few['seconds'] * 1000:.0f} -> {many['seconds'] * 1000:.0f} ms"
+    yield Row("opening a panel, 1,000 messages against 60", told, many["sent"] / few["sent"], 1.1)
+
+
 def elsewhere(port: str) -> Iterator[Row]:
     """An answer that another process writes, through the store; the bars are in seconds."""
     seen = client(module="elsewhere")
@@ -150,7 +166,7 @@ def elsewhere(port: str) -> Iterator[Row]:
 
 MEASURES: dict[str, Callable[[str], Iterator[Row]]] = {
     measure.__name__: measure
-    for measure in (cpu, growth, many, restore, importing, browser, elsewhere)
+    for measure in (cpu, growth, many, restore, importing, browser, panel, elsewhere)
 }
 
 if __name__ == "__main__":

@@ -121,8 +121,9 @@ def restore(count: str) -> Json:
         }
 
 
-def view_bytes(count: str) -> Json:
-    """Bytes a real kernel sends to the browser for one answer, an update every 2.5 tokens.
+def view_bytes(count: str, view: str = "stream") -> Json:
+    """Bytes a real kernel sends to the browser for one answer, an update every 2.5 tokens: in its
+    own view ("stream"), or in a "panel".
 
     That is 50 tokens and 20 updates a second. `cpu` is of the updates, without sending them.
     """
@@ -130,7 +131,7 @@ def view_bytes(count: str) -> Json:
 
     manager, kernel = start_new_kernel()
     try:
-        code = f"from tests.benchmarks import in_kernel; in_kernel.stream({count})"
+        code = f"from tests.benchmarks import in_kernel; in_kernel.{view}({count})"
         told: list[str] = []
         kernel.execute_interactive(
             code,
@@ -144,6 +145,28 @@ def view_bytes(count: str) -> Json:
         manager.shutdown_kernel(now=True)
     result: Json = json.loads("".join(told))
     return result
+
+
+def panel_opens(count: str) -> Json:
+    """Seconds that opening a panel on a chat of `count` messages takes, and characters it sends."""
+    from chatkit import Chat, engine
+    from chatkit.messages import Message, Role, TextPart
+    from chatkit.tree import Node
+
+    rows: list[Json] = []
+    for number in range(int(count)):
+        role: Role = "assistant" if number % 2 else "user"
+        message = Message(id=f"{number:06d}", role=role, parts=(TextPart("**word** and " * 100),))
+        rows.append(Node(message, rows[-1]["id"] if rows else None).row())
+    with tempfile.TemporaryDirectory() as directory:
+        chat = Chat("big", store=directory)
+        engine.get_engine().run(chat.store.append("big", rows, header={"head": rows[-1]["id"]}))
+        chat._conversation.refresh()
+        chat.panel().close()  # what it imports is not counted
+        began = time.perf_counter()
+        panel = chat.panel()
+        seconds = time.perf_counter() - began
+        return {"seconds": seconds, "sent": len(json.dumps(panel.shown))}
 
 
 def importing(name: str) -> Json:

@@ -1,0 +1,86 @@
+"""The panel's widget: alone knows how its script and its style are put together, and how it is
+told of clicks."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from chatkit.chat import Chat
+from chatkit.notebook.panel import cell
+from chatkit.notebook.panel.clicks import Clicks
+from chatkit.notebook.panel.stage import Stage
+from chatkit.notebook.places import CellOutput
+from chatkit.notebook.widget import _answer_while_a_cell_runs
+from chatkit.render import CSS
+
+_STATIC = Path(__file__).parent.parent / "static"
+
+
+def _text(*names: str) -> str:
+    return "\n".join((_STATIC / name).read_text() for name in names)
+
+
+class Panel(anywidget.AnyWidget):
+    """A chat to look at and to talk in: live in both directions, until it is closed.
+
+    Display it, or put it into a box of ipywidgets. What is chosen in it, a model or an option, is
+    for what is asked from it; the cells' own `Chat` stays as it is.
+    """
+
+    _esm = _text("answer.js", "panel.js")
+    _css = f"@layer chatkit {{{CSS}}}\n" + _text("reply.css", "panel.css")
+    shown = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._keepers: dict[str, cell.Keeper] = {}  # by the place where it is displayed
+        self._clicks = Clicks(stage)
+        self._mark = f"chatkit-{secrets.token_hex(8)}"  # a class that only its element has
+        super().__init__(shown=stage.board.shown, _dom_classes=(self._mark,))
+        stage.board.shown["opened"] = True
+        stage.board.send = self.send
+        stage.tell_all = partial(stage.live.engine.call, self.send_state, "shown")
+        self.on_msg(self._hear)
+        _answer_while_a_cell_runs(self.comm)
+        self.comm.on_close(lambda _: self.close())
+        stage.begin()
+
+    @property
+    def chat(self) -> Chat:
+        """The chat that it shows."""
+        return self._stage.chat
+
+    def keep(self, place: str, output: CellOutput) -> None:
+        """It is displayed at this place, and `output` stands in for it where it is gone."""
+        if place in self._keepers:
+            self._keepers[place].end()
+        self._keepers[place] = cell.Keeper(self._stage, self._mark, output)
+
+    def leave(self, place: str) -> None:
+        """It is not displayed there any more; nowhere: it is closed."""
+        if place in self._keepers:
+            self._keepers.pop(place).end()
+        if not self._keepers:
+            self.close()
+
+    def close(self) -> None:
+        """End it here and in the browser; its layout is a widget too, which ends with it."""
+        self._stage.end()
+        while self._keepers:
+            self._keepers.popitem()[1].end()
+        layout = self.layout
+        super().close()
+        layout.close()
+
+    def _hear(self, _: object, content: Any, buffers: Any) -> None:
+        self.send({"took": content.get("click")})
+        self._clicks.take(content, buffers)
+
+    def _ipython_display_(self) -> None:
+        cell.display(self)
