@@ -70,7 +70,7 @@ def _part(value: Any) -> Part:
         case str() | os.PathLike():
             return _read(Path(os.path.expanduser(os.fsdecode(value))))
         case bytes() | bytearray() | memoryview():
-            return _content(bytes(value))
+            return part_of(bytes(value))
         case _:
             return _drawn(value)
 
@@ -80,6 +80,26 @@ def _given(value: Mapping[str, Any]) -> Part:
     if isinstance(part, UnknownPart):
         raise MessageError(f"a part of type {value['type']!r} is no file; files takes {TAKEN}")
     return part
+
+
+def part_of(content: bytes, name: str | None = None) -> Part:
+    """A file's bytes as a part: the type of what is in them goes before that of the suffix.
+    Raises MessageError for nothing, too much, and text that is not UTF-8.
+    """
+    _check_size(len(content), name)
+    if not content:
+        raise MessageError(f"{_known(name)} is empty: there is nothing to send")
+    kind = _by_content(content)
+    text = _text(content) if kind is None else None
+    if text is not None:
+        return _as_text(text, name, len(content))
+    kind = kind or _by_suffix(name or "") or "application/octet-stream"
+    if kind.startswith("text/"):
+        raise MessageError(
+            f"{name!r} is text, but not in UTF-8: save it as UTF-8, or send its text"
+        )
+    data = base64.b64encode(content).decode("ascii")
+    return FilePart(kind, f"data:{kind};base64,{data}", name)
 
 
 def _remote(url: str) -> FilePart:
@@ -97,7 +117,7 @@ def _read(path: Path) -> Part:
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from error
-    return _content(content, mended(path.name))
+    return part_of(content, mended(path.name))
 
 
 def _size(path: Path) -> int:
@@ -118,24 +138,6 @@ def _size(path: Path) -> int:
 def _unreadable(path: Path, error: Exception) -> MessageError:
     reason = getattr(error, "strerror", None) or error
     return MessageError(f"{str(path)!r:.200} cannot be read as a file: {reason}")
-
-
-def _content(content: bytes, name: str | None = None) -> Part:
-    """A file's bytes as a part: the type of what is in them goes before that of the suffix."""
-    _check_size(len(content), name)
-    if not content:
-        raise MessageError(f"{_known(name)} is empty: there is nothing to send")
-    kind = _by_content(content)
-    text = _text(content) if kind is None else None
-    if text is not None:
-        return _as_text(text, name, len(content))
-    kind = kind or _by_suffix(name or "") or "application/octet-stream"
-    if kind.startswith("text/"):
-        raise MessageError(
-            f"{name!r} is text, but not in UTF-8: save it as UTF-8, or send its text"
-        )
-    data = base64.b64encode(content).decode("ascii")
-    return FilePart(kind, f"data:{kind};base64,{data}", name)
 
 
 def _check_size(size: int, name: str | None) -> None:
@@ -200,4 +202,4 @@ def _drawn(value: Any) -> Part:
     if content is None:
         kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
         raise MessageError(f"a {kind} cannot be sent as a file: files takes {TAKEN}")
-    return _content(content)
+    return part_of(content)

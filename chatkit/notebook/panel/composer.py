@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from chatkit.errors import MessageError
-from chatkit.files import as_parts
+from chatkit.files import part_of
 from chatkit.files.pictures import thumbnail
 from chatkit.messages import FilePart, Message, Part, TextPart
 from chatkit.render import image
@@ -54,7 +53,7 @@ class Composer:
                 f" {_size(LARGEST)}: give its path to chat.send(files=...)"
             )
         self._attached.append(
-            Attached(secrets.token_hex(4), name, len(content), _part(name, content))
+            Attached(secrets.token_hex(4), name, len(content), part_of(content, name))
         )
 
     def detach(self, id: str) -> None:
@@ -81,17 +80,6 @@ def name_of(part: Part) -> str:
         return part.filename or part.media_type
     heading = part.text.strip().partition("\n")[0] if isinstance(part, TextPart) else ""
     return heading.strip("`:") or "text"
-
-
-def _part(name: str, content: bytes) -> Part:
-    with tempfile.TemporaryDirectory(prefix="chatkit-") as directory:
-        path = Path(directory) / name
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise MessageError(f"{name!r:.200} cannot be attached: {error.strerror}") from error
-        [part] = as_parts(path)
-    return part
 
 
 def _size(count: int) -> str:
