@@ -19,6 +19,11 @@ _STATIC = Path(__file__).parent / "static"
 Foot = dict[str, Any]
 
 
+def static(*names: str) -> str:
+    """The text of these files, one after the other: a widget's script is sent as one."""
+    return "\n".join((_STATIC / name).read_text() for name in names)
+
+
 class ReplyWidget(anywidget.AnyWidget):
     """Shows what it is told, and passes on what is clicked.
 
@@ -26,8 +31,8 @@ class ReplyWidget(anywidget.AnyWidget):
     own, while a page that is loaded later is given the whole of it, as it is by then.
     """
 
-    _esm = _STATIC / "reply.js"
-    _css = f"@layer chatkit {{{CSS}}}\n" + (_STATIC / "reply.css").read_text()
+    _esm = static("answer.js", "reply.js")
+    _css = f"@layer chatkit {{{CSS}}}\n" + static("reply.css")
     shown = traitlets.Dict().tag(sync=True)
 
     def __init__(self, foot: Foot) -> None:
@@ -38,7 +43,7 @@ class ReplyWidget(anywidget.AnyWidget):
         super().__init__(shown=shown, _dom_classes=(self.live,))
         shown["opened"] = True
         self.on_msg(self._hear)
-        _answer_while_a_cell_runs(self.comm)
+        answer_while_a_cell_runs(self.comm)
 
     def show(self, foot: Foot, message: Message | None = None, *, ended: bool = False) -> None:
         """Show `message` as it stands now, or what was shown before, with `foot` below it."""
@@ -71,7 +76,7 @@ class ReplyWidget(anywidget.AnyWidget):
         self.clicked(str(content.get("do")))
 
 
-def _answer_while_a_cell_runs(comm: Any) -> None:
+def answer_while_a_cell_runs(comm: Any) -> None:
     """ipykernel 7.4 keeps a widget's clicks for the thread that last wrote to it, which a cell
     may be blocking; as in 7.3, a free thread takes them."""
     if hasattr(comm, "_reply_subshell_for"):

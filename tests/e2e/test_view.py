@@ -35,7 +35,7 @@ def delete(name: str) -> str:
 
 chat = Chat('files', model=chat.model, tools=[delete])"""
 # As a kernel that takes clicks only between cells: ipykernel 6, and 7.4 without what chatkit does.
-DEAF = "from chatkit.notebook import widget\nwidget._answer_while_a_cell_runs = lambda comm: None"
+DEAF = "from chatkit.notebook import widget\nwidget.answer_while_a_cell_runs = lambda comm: None"
 DARK, LIGHT = "JupyterLab Dark", "JupyterLab Light"
 
 # The lowest and the greatest height of the cell's outputs, in all frames from now on.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -16,14 +15,10 @@ from chatkit.notebook.panel import cell
 from chatkit.notebook.panel.clicks import Clicks
 from chatkit.notebook.panel.stage import Stage
 from chatkit.notebook.places import CellOutput
-from chatkit.notebook.widget import _answer_while_a_cell_runs
+from chatkit.notebook.widget import answer_while_a_cell_runs, static
 from chatkit.render import CSS
 
-_STATIC = Path(__file__).parent.parent / "static"
-
-
-def _text(*names: str) -> str:
-    return "\n".join((_STATIC / name).read_text() for name in names)
+_PARTS = ("icons", "basics", "kernel", "history", "composer", "search", "drawers", "panel")
 
 
 class Panel(anywidget.AnyWidget):
@@ -33,8 +28,8 @@ class Panel(anywidget.AnyWidget):
     for what is asked from it; the cells' own `Chat` stays as it is.
     """
 
-    _esm = _text("answer.js", "panel.js")
-    _css = f"@layer chatkit {{{CSS}}}\n" + _text("reply.css", "panel.css")
+    _esm = static("answer.js", *(f"panel/{part}.js" for part in _PARTS))
+    _css = f".chatkit-panel {{{CSS}}}\n" + static("panel/panel.css")
     shown = traitlets.Dict().tag(sync=True)
 
     def __init__(self, stage: Stage) -> None:
@@ -47,7 +42,7 @@ class Panel(anywidget.AnyWidget):
         stage.board.send = self.send
         stage.tell_all = partial(stage.live.engine.call, self.send_state, "shown")
         self.on_msg(self._hear)
-        _answer_while_a_cell_runs(self.comm)
+        answer_while_a_cell_runs(self.comm)
         self.comm.on_close(lambda _: self.close())
         stage.begin()
 

@@ -1,12 +1,6 @@
-// The view of one answer: what the kernel has made safe, put in its place as it changes.
-const make = (tag, name, parent) => {
-  const element = parent.appendChild(document.createElement(tag));
-  element.className = name;
-  return element;
-};
+// The view of one answer in a cell.
 const BUSY = "The kernel is busy: it takes this when the cell that runs has ended.";
 const CANNOT_STOP = "The kernel is busy. Interrupt the cell that runs, then call chat.stop().";
-const FOLD = "fold "; // how the kind of a section begins that is folded; its title follows
 const LIKE_MARKDOWN = "jp-RenderedHTMLCommon jp-RenderedMarkdown";
 
 // Tell the kernel what was clicked, and `say` so where it does not take it; returns what is to
@@ -20,93 +14,13 @@ const press = (model, what, say) => {
   };
 };
 
-class View {
+class View extends Answer {
   constructor(el, unfolded, click) {
     el.classList.add("chatkit-reply");
-    this.unfolded = unfolded;
-    this.click = click;
-    this.answer = make("div", `chatkit chatkit-answer ${LIKE_MARKDOWN}`, el);
-    this.notices = make("div", `chatkit ${LIKE_MARKDOWN}`, el);
-    const foot = make("div", "chatkit-foot", el);
-    this.line = make("span", "chatkit-line", foot);
-    this.line.setAttribute("role", "status");
-    this.clock = make("span", "", foot);
-    this.buttons = make("span", "chatkit-buttons", foot);
-    this.busy = make("span", "", foot);
-    this.busy.setAttribute("role", "alert");
-    this.sections = [];
-  }
-
-  // Show the blocks of a section, from one of them on.
-  section(number, kind, blocks, at) {
-    this.sections[number] ??= kind.startsWith(FOLD)
-      ? this.fold(number, kind.slice(FOLD.length))
-      : this.open(this.answer);
-    const { nodes, end } = this.sections[number];
-    nodes.splice(at).flat().forEach((node) => node.remove());
-    for (const block of blocks.slice(at)) {
-      const template = document.createElement("template");
-      template.innerHTML = block;
-      nodes.push([...template.content.childNodes]);
-      end.before(template.content);
-    }
-  }
-
-  open(parent) {
-    return { parent, nodes: [], end: parent.appendChild(document.createComment("")) };
-  }
-
-  fold(number, title) {
-    const fold = make("details", "", this.answer);
-    fold.open = this.unfolded.has(number);
-    fold.ontoggle = () => this.unfolded[fold.open ? "add" : "delete"](number);
-    make("summary", "", fold).textContent = title;
-    return this.open(fold);
-  }
-
-  drop(number) {
-    for (const { parent, nodes, end } of this.sections.splice(number)) {
-      [...nodes.flat(), end].forEach((node) => node.remove());
-      if (parent !== this.answer) parent.remove();
-    }
-  }
-
-  foot({ over, line, since, notices, buttons, each }) {
-    this.answer.setAttribute("aria-busy", !over);
-    this.line.classList.toggle("chatkit-live", !over);
-    if (this.line.textContent !== line) this.line.textContent = line;
-    if (this.told !== notices) {
-      this.told = this.notices.innerHTML = notices;
-      for (const asked of this.notices.querySelectorAll("[data-call]")) {
-        const place = make("div", "chatkit-buttons", asked);
-        this.offer(place, each, ` ${asked.dataset.call}`);
-      }
-    }
-    if (this.offered !== `${buttons}`) {
-      this.offered = `${buttons}`;
-      this.offer(this.buttons, buttons);
-    }
-    clearInterval(this.timer);
-    this.since = since;
-    if (since) this.timer = setInterval(() => this.tick(), 1000);
-    this.tick();
-  }
-
-  offer(place, buttons, about = "") {
-    place.replaceChildren();
-    for (const [what, label] of buttons) {
-      const button = make("button", "", place);
-      button.textContent = label;
-      button.onclick = () => {
-        for (const each of place.children) each.disabled = true;
-        this.click(what + about);
-      };
-    }
-  }
-
-  tick() {
-    const seconds = this.since && Math.round((Date.now() - this.since) / 1000);
-    this.clock.textContent = seconds > 0 ? ` · ${seconds} s` : "";
+    super(el, unfolded, click, LIKE_MARKDOWN);
+    this.line.role = "status";
+    this.busy = make("span", "", this.below);
+    this.busy.role = "alert";
   }
 }
 
@@ -117,25 +31,14 @@ export default () => {
   let born; // this page saw the widget made: what takes its place at the end arrives here
   let asked;
   let leave;
+  let busy = ""; // what is said of a click that the kernel does not take
   let taken = () => {}; // to be called when the kernel has taken the last click
 
-  const paint = (view) => {
-    view.drop(0);
-    shown.sections.forEach(([kind, blocks], number) => view.section(number, kind, blocks, 0));
-    view.foot(shown.foot);
-  };
+  const paint = (view) => view.paint(shown.sections, shown.foot);
 
-  const change = ([number, kind, at, keep, more]) => {
-    if (kind === null) {
-      shown.sections.splice(number);
-      views.forEach((view) => view.drop(number));
-      return;
-    }
-    const [, blocks] = (shown.sections[number] ??= [kind, []]);
-    const kept = keep ? blocks[at].slice(0, keep) : "";
-    blocks.splice(at, Infinity, ...more);
-    if (kept) blocks[at] = kept + blocks[at];
-    views.forEach((view) => view.section(number, kind, blocks, at));
+  const change = (told) => {
+    learn(shown.sections, told);
+    views.forEach((view) => view.change(shown.sections, told));
   };
 
   return {
@@ -174,11 +77,13 @@ export default () => {
       const click = (what) => {
         taken();
         taken = press(model, what, (words) => {
+          busy = words;
           views.forEach((each) => (each.busy.textContent = words));
         });
       };
       const view = new View(el, unfolded, click);
       views.add(view);
+      view.busy.textContent = busy;
       paint(view);
       return () => {
         clearInterval(view.timer);
