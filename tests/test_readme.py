@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import chatkit
@@ -55,3 +56,11 @@ def test_what_the_readme_says_is_shown_by_tests_is_there() -> None:
     assert len(rows) > 10
     assert all(name.startswith("tests/") and (root / name).is_file() for name in named)
     assert all(row.strip() for row in rows)
+
+
+def test_the_pictures_of_the_readme_are_there_and_all_are_shown() -> None:
+    place = Path(chatkit.__file__).parents[1] / "notebooks" / "pictures"
+    shown = re.findall(r'(?:src|srcset)="notebooks/pictures/([\w-]+\.png)"', README)
+    assert sorted(shown) == sorted(path.name for path in place.glob("*.png"))
+    assert all((place / name).stat().st_size < 150_000 for name in shown)
+    assert README.count("<img ") == README.count(' alt="') == len(shown) // 2

@@ -39,8 +39,11 @@ class Panel {
 
   listen() {
     const { root } = this;
-    for (const kind of ["keyup", "keypress", "paste", "copy", "cut", "contextmenu"])
+    for (const kind of ["keyup", "keypress", "paste", "copy", "cut"])
       root.addEventListener(kind, (event) => event.stopPropagation());
+    root.addEventListener("contextmenu", (event) => {
+      if (event.target.matches("input, textarea, select")) event.stopPropagation();
+    });
     root.addEventListener("keydown", (event) => {
       event.stopPropagation();
       if (event.key === "Escape" && !event.isComposing) this.escape(event);
