@@ -231,17 +231,17 @@ class Chat:
         """Take a turn out of the conversation: a question with its answers, by any of them. What
         was said later stays. `restore` undoes it; raises MessageError while it is being answered.
         """
-        turn = self._turn(message)
-        if any(node.status not in ENDED for node in self._tree.children(turn.id)):
-            raise MessageError("it is still being answered: stop() it first")
         with self._conversation.record.changing():
-            if self._tree.is_active(turn):
+            turn = self._turn(message)
+            if any(node.status not in ENDED for node in self._tree.children(turn.id)):
+                raise MessageError("it is still being answered: stop() it first")
+            if not turn.removed:
                 self._conversation.record.remove(turn)
 
     def restore(self, message: Message | str) -> None:
-        """Put a turn back that was removed; what stands in its place now comes after it."""
-        turn = self._turn(message)
+        """Put a turn back that was removed, where it was: what was said since comes after it."""
         with self._conversation.record.changing():
+            turn = self._turn(message)
             if turn.removed:
                 self._conversation.record.restore(turn)
 
@@ -363,6 +363,7 @@ class Chat:
         node = self._node(message)
         if node.role != "user":
             raise MessageError("only what you said can be edited; for another answer: regenerate()")
+        self._conversation.check_kept(node)
         answer = self._tree.answer(node)
         settings = self._conversation.asked_of(answer) if answer else self._settings({})
         return self._asking.edit(node, user_message(content, files), settings)
@@ -370,9 +371,7 @@ class Chat:
     def _turn(self, message: Message | str) -> Node:
         """The turn that a message belongs to."""
         node = self._node(message)
-        while node.role != "user" and node.parent is not None:
-            node = self._node(node.parent)
-        return node
+        return self._tree.turn(node.id) or node
 
     def _node(self, message: Message | str) -> Node:
         return self._conversation.node(message)

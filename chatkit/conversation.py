@@ -280,7 +280,8 @@ class Conversation:
 
     def _prompt(self, turn: str | None, system: str | None) -> list[Message]:
         with self.record.lock:
-            return prompt(self.tree.path(turn), system)
+            before = self.tree.said(self.node(turn).parent)  # it may be removed meanwhile itself
+            return prompt([*before, self.node(turn)], system)
 
     def delete(self) -> None:
         """Remove everything, here and in the store."""
@@ -291,8 +292,15 @@ class Conversation:
 
     def switch(self, node: Node) -> None:
         """Make the branch through `node` the active one. While `changing`."""
+        self.check_kept(node)
         if not self.tree.is_active(node):
             self.record.move(self.tree.leaf(node).id)
+
+    def check_kept(self, node: Node) -> None:
+        """Raises MessageError for a message that was removed from the conversation."""
+        turn = self.tree.turn(node.id)
+        if turn is not None and turn.removed:
+            raise MessageError("it was removed from this conversation: restore() it first")
 
     # -- answers --
 
@@ -329,6 +337,7 @@ class Conversation:
         """Another answer beside `message`, asked as that one was or with other settings."""
         with self.record.changing():
             node = self.node(message)
+            self.check_kept(node)
             turn = self.node(node.parent) if node.role == "assistant" else node
             replaces = node.message.metadata.get("responseId") or node.id
             return self.ask(turn, settings or self.asked_of(node), replaces=replaces)

@@ -38,7 +38,8 @@ class ChatRecord:
         self._lost: set[str] = set()  # messages that were in the store and are no more
         self._revision = 0  # of the chat in the store, as far as it is known here
         self._beginning = asyncio.Lock()
-        self._unwritten: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._unwritten: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
+        self._pending: list[str] = []  # what is changed here and not written yet
         self._changes = 0  # how deep in `changing` the thread is that holds the lock
         self._observers: list[Callable[[], None]] = []
 
@@ -56,8 +57,13 @@ class ChatRecord:
                 if not self._changes:
                     writes, self._unwritten = self._unwritten, []
                     self.changed()
-        for write in writes:
-            engines.get_engine().run(write())
+        try:
+            for _, write in writes:
+                engines.get_engine().run(write())
+        finally:
+            with self.lock:
+                for what, _ in writes:
+                    self._pending.remove(what)
 
     def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` on the engine's thread soon after the tree or the header has changed,
@@ -78,6 +84,7 @@ class ChatRecord:
     def forget_threads(self) -> None:
         """In a forked child: whoever held a lock stayed with the parent."""
         self.lock, self._changes, self._unwritten = threading.RLock(), 0, []
+        self._pending = []
         self._observers = []
         self._beginning = asyncio.Lock()
 
@@ -105,7 +112,7 @@ class ChatRecord:
             self._miss(stored)
             changed = [row["id"] for row in stored.rows if self._take(row, is_written_here)]
             self.changed()
-            if self._unwritten or not all(node.stored for node in self.tree.active()):
+            if "head" in self._pending or not all(node.stored for node in self.tree.active()):
                 return changed  # where the branch ends is about to be written from here
             if self._head is None or self._head in self.tree.nodes:
                 self.tree.head = self._head
@@ -122,7 +129,8 @@ class ChatRecord:
         self._lost = (self._lost | lost) - back
 
     def _take_header(self, stored: Stored) -> None:
-        self.header |= {name: stored.header[name] for name in OWN if name in stored.header}
+        told = {name: stored.header[name] for name in OWN if name in stored.header}
+        self.header |= {name: told[name] for name in told if name not in self._pending}
         self._head = stored.header.get("head")
         self._revision = stored.header.get("rev", 0)
 
@@ -133,10 +141,9 @@ class ChatRecord:
             self.tree.add(Node.from_row(row))
             self.theirs.add(row["id"])
             return True
-        if is_written_here(known.id) or not known.stored or known.is_as(row):
+        is_ours = is_written_here(known.id) or known.id in self._pending
+        if is_ours or not known.stored or known.is_as(row):
             return False
-        if known.parent != row.get("parent"):
-            self.tree.move(known, row.get("parent"))
         known.adopt(row)
         return True
 
@@ -146,49 +153,61 @@ class ChatRecord:
         """Store what changed about a message that is stored already. While `changing`."""
 
         async def write() -> None:
-            with suppress(StoreError), self._one_change():  # it shows what is stored all the same
-                await self.store.update(self.id, node.row())
+            with suppress(StoreError):  # it shows what is stored all the same
+                await self._update(node)
 
         if node.stored:
-            self._unwritten.append(write)
+            self._write(node.id, write)
 
     def move(self, head: str | None) -> None:
         """The active branch ends at `head`. While `changing`."""
 
         async def write() -> None:
-            with self._one_change():
-                await self.store.describe(self.id, {"head": head})
-            self._head = head
+            is_there = head is None or self.tree.nodes[head].stored  # else it is stored with it
+            if is_there and self.tree.head == head:  # else whoever has moved it since says so
+                await self._describe(head=head)
+                self._head = head
 
         self.tree.head = head
         if self.tree.nodes:
-            self._unwritten.append(write)
+            self._write("head", write)
 
     def rename(self, title: str) -> None:
         """Give the chat another title. While `changing`."""
 
         async def write() -> None:
-            with self._one_change():
-                await self.store.describe(self.id, {"title": title})
+            await self._describe(title=self.header["title"])
 
         self.header["title"] = title
         if self.tree.nodes:
-            self._unwritten.append(write)
+            self._write("title", write)
 
     def remove(self, turn: Node) -> None:
-        """Take a turn out of the active branch. While `changing`."""
-        self._rearranged(turn, self.tree.remove(turn))
+        """Take a turn out of the conversation. While `changing`."""
+        self._set_removed(turn, True)
 
     def restore(self, turn: Node) -> None:
         """Put a turn back that was removed. While `changing`."""
-        self._rearranged(turn, self.tree.restore(turn))
+        self._set_removed(turn, False)
 
-    def _rearranged(self, turn: Node, following: Node | None) -> None:
-        self.save_row(turn)
-        if following is not None:
-            self.save_row(following)
-        else:
-            self.move(self.tree.head)
+    def _set_removed(self, turn: Node, removed: bool) -> None:
+        turn.removed = removed
+        if turn.stored:
+            self._write(turn.id, lambda: self._update(turn))
+
+    def _write(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have this done once the tree is let go. Until it is, what others wrote of `what` (a
+        message, or a field of the header) does not take its place here."""
+        self._unwritten.append((what, work))
+        self._pending.append(what)
+
+    async def _update(self, node: Node) -> None:
+        with self._one_change():
+            await self.store.update(self.id, node.row())
+
+    async def _describe(self, **header: Any) -> None:
+        with self._one_change():
+            await self.store.describe(self.id, header)
 
     def begin_with(self, origin: str, messages: Sequence[Message]) -> None:
         """A fork begins as a copy of another chat's branch. Raises BadChatId if it is no fork."""
@@ -317,7 +336,8 @@ class ChatRecord:
         with self.lock:
             first = next((each for each in self.tree.path(node.id) if not each.stored), node)
             stored = [each.id for each in self.tree.path(self._head)]
-            if not first.goes_last or (first.parent is not None and first.parent not in stored):
+            is_after = first.parent is None or first.parent in stored
+            if not first.goes_last or not is_after or first.id in stored:
                 return False
             if first.parent != self._head:
                 self.tree.move(first, self._head)

@@ -9,6 +9,10 @@ send of that cell it was) and by its fingerprint (what was asked, of whom, how);
 known anchor, by its place in the order of sends. VS Code names cells anew at each opening, by
 their order: there an anchor that asks something else now is believed only where no other turn
 asks just this.
+
+A message never changes its place once others may know it. A turn that is removed stays where it
+is, with what was said after it, and is passed over: so it comes back where it was, whatever was
+removed and put back meanwhile, and whoever did that.
 """
 
 from __future__ import annotations
@@ -97,7 +101,7 @@ class Node:
 
     def row(self, message: Message | None = None) -> JSON:
         """The row to store."""
-        row = {"id": self.id, "parent": self.parent}
+        row: JSON = {"id": self.id, "parent": self.parent}
         if self.anchor is not None:
             row["anchor"] = self.anchor
         if self.fingerprint is not None:
@@ -154,60 +158,60 @@ class Tree:
 
     def add(self, node: Node) -> None:
         """Add a message after its parent; the active branch stays."""
+        if self._is_below_itself(node):
+            node.parent = None  # in a damaged store: nothing would lead to either
         self.nodes[node.id] = node
         self._children.setdefault(node.parent, []).append(node.id)
 
     def move(self, node: Node, parent: str | None) -> None:
-        """Put a message, and what follows it, after another one than before."""
+        """Put a message that nobody else knows yet after another one than before."""
         self._children[node.parent].remove(node.id)
         node.parent = parent
         self._children.setdefault(parent, []).append(node.id)
 
-    def remove(self, turn: Node) -> Node | None:
-        """Take a turn of the active branch out of it, with its answers; what was said after it
-        there, if anything, comes after what was said before: that turn is returned."""
-        path = self.active()
-        later = path[path.index(turn) + 1 :]
-        following = next((node for node in later if node.role == "user"), None)
-        turn.removed = True
-        if following is None:
-            self.head = turn.parent
-        else:
-            self.move(following, turn.parent)
-        return following
-
-    def restore(self, turn: Node) -> Node | None:
-        """Put a turn back that was removed; what now stands in its place comes after it again:
-        that turn is returned."""
-        path = self.active()
-        before = [node.id for node in path].index(turn.parent) + 1 if turn.parent else 0
-        following = next(iter(path[before:]), None)
-        turn.removed = False
-        end = self.answer(turn) or turn
-        if following is None:
-            self.head = end.id
-        else:
-            self.move(following, end.id)
-        return following
-
     def children(self, parent: str | None) -> list[Node]:
         """What follows `parent`, oldest first; None: how the chat may begin."""
         nodes = [self.nodes[id] for id in self._children.get(parent, ())]
-        return [node for node in nodes if not node.removed]
+        if not any(node.removed for node in nodes):
+            return nodes
+        shown = {node.id for node in nodes if not node.removed}
+        shown |= {turn.id for node in nodes if node.removed for turn in self._beyond(node)}
+        return [node for node in self.nodes.values() if node.id in shown]
 
     def siblings(self, node: Node) -> list[Node]:
         """The alternatives at its place, itself among them, oldest first."""
-        return self.children(node.parent)
+        parent = node.parent
+        if node.role == "user":
+            while (turn := self.turn(parent)) is not None and turn.removed:
+                parent = turn.parent
+        return self.children(parent)
 
     def path(self, end: str | None) -> list[Node]:
-        """From the first message to `end`."""
+        """From the first message to `end`, with what was removed."""
         nodes = list(self._up(end))
         nodes.reverse()
         return nodes
 
+    def said(self, end: str | None) -> list[Node]:
+        """The same without the turns that were removed, and their answers."""
+        kept, is_removed = [], False
+        for node in self.path(end):
+            is_removed = node.removed or (is_removed and node.role != "user")
+            if not is_removed:
+                kept.append(node)
+        return kept
+
     def active(self) -> list[Node]:
         """The active branch, first message first."""
-        return self.path(self.head)
+        return self.said(self.head)
+
+    def turn(self, id: str | None) -> Node | None:
+        """The turn that a message belongs to, or what opens the chat in its place."""
+        node = None
+        for node in self._up(id):
+            if node.role == "user":
+                break
+        return node
 
     def leaf(self, node: Node) -> Node:
         """The newest end of the branch that goes through `node`."""
@@ -223,7 +227,7 @@ class Tree:
         return next(reversed(on_path or answers), None)
 
     def is_active(self, node: Node) -> bool:
-        """Whether it is on the active branch."""
+        """Whether it is on the active branch, or was before it was removed."""
         return any(node.id == other.id for other in self._up(self.head))
 
     def has_anchor(self, anchor: str) -> bool:
@@ -277,6 +281,22 @@ class Tree:
             if node.fingerprint == fingerprint and node.anchor == anchor:
                 return Place(node, parent)
         return Place(None, parent)
+
+    def _beyond(self, removed: Node) -> Iterator[Node]:
+        """The turns that come in the place of one that was removed: what was said after it."""
+        left = [removed]
+        while left:
+            for node in map(self.nodes.__getitem__, self._children.get(left.pop().id, ())):
+                if node.role == "user" and not node.removed:
+                    yield node
+                else:
+                    left.append(node)
+
+    def _is_below_itself(self, node: Node) -> bool:
+        """Whether its parents lead back to a message that is about to be added."""
+        if node.id not in self._children:  # as always where rows come in their order
+            return node.parent == node.id
+        return any(each.parent == node.id for each in self._up(node.parent))
 
     def _up(self, end: str | None) -> Iterator[Node]:
         node = self.nodes.get(end or "")
