@@ -104,12 +104,22 @@ def _said(value: Any) -> str:
 
 def upgraded(message: JSON) -> JSON:
     """A UIMessage of today of one of today or of version 4."""
-    metadata = dict(message.get("metadata") or {})
+    metadata = message.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise MessageError(f".metadata: it is an object, not {metadata!r:.80}")
     if "createdAt" in message:
-        metadata["createdAt"] = message["createdAt"]
-    attached = [_attachment(each) for each in message.get("experimental_attachments") or ()]
+        metadata = {**metadata, "createdAt": message["createdAt"]}
+    attached = map(_attachment, _objects(message, "experimental_attachments"))
     parts = message["parts"] if isinstance(message.get("parts"), list) else _said_before(message)
     return {**message, "metadata": metadata, "parts": [*map(_upgraded, parts), *attached]}
+
+
+def _objects(message: JSON, name: str) -> list[JSON]:
+    """What it lists under this name. Raises MessageError."""
+    found = message.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise MessageError(f".{name}: it is a list of objects, not {found!r:.80}")
+    return found
 
 
 def _said_before(message: JSON) -> list[JSON]:
@@ -117,7 +127,7 @@ def _said_before(message: JSON) -> list[JSON]:
     parts: list[JSON] = []
     if message.get("reasoning"):
         parts.append({"type": "reasoning", "text": message["reasoning"]})
-    for call in message.get("toolInvocations") or ():
+    for call in _objects(message, "toolInvocations"):
         parts.append({"type": "tool-invocation", "toolInvocation": call})
     if message.get("content"):
         parts.append({"type": "text", "text": message["content"]})

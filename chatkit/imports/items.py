@@ -173,13 +173,16 @@ def _assistant(item: JSON) -> Iterator[Entry]:
 
 
 def _of_chat(item: JSON, blocks: list[JSON]) -> tuple[m.Part, ...]:
+    calls = item.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise MessageError(f".tool_calls: it is a list, not {calls!r:.80}")
     known = ("text", "thinking", "refusal")
     unknown = [m.UnknownPart(block) for block in blocks if _kind(block) not in known]
     refused = "".join(str(b.get("refusal")) for b in blocks if _kind(b) == "refusal")
     message = {
         **item,
         "refusal": refused or item.get("refusal"),
-        "tool_calls": [_function(call) for call in item.get("tool_calls") or ()],
+        "tool_calls": [_function(call) for call in calls],
     }
     provider = "openrouter" if item.get("reasoning_details") else "openai-chat"
     told = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}

@@ -40,11 +40,12 @@ def listed(messages: Any) -> list[Message | JSON]:
             f"a conversation is a list of messages, or the path of a .json or .jsonl file, not"
             f" {messages!r:.80}"
         )
-    items: list[Message | JSON] = []
-    for place, value in enumerate(messages):
+    items: list[Any] = []
+    for value in messages:
+        items += _unwrapped(value, len(messages)) if isinstance(value, dict) else [value]
+    for place, value in enumerate(items):
         if not isinstance(value, Message | dict):
             raise MessageError(f"messages[{place}] is {value!r:.80}, not a message")
-        items += [value] if isinstance(value, Message) else _unwrapped(value, len(messages))
     return items
 
 
@@ -84,7 +85,7 @@ def _plain(value: Any) -> Any:
     raise MessageError(f"there is a {type(value).__name__} in it, which is no message and no JSON")
 
 
-def _unwrapped(value: JSON, count: int) -> list[Message | JSON]:
+def _unwrapped(value: JSON, count: int) -> list[Any]:
     """The messages of a request, or of an answer that came whole; one message is itself."""
     match value:
         case {"choices": [{"message": dict(answer)}, *_]}:
