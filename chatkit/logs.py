@@ -78,7 +78,7 @@ def _opened(file: Path) -> logging.Handler:
     from logging.handlers import RotatingFileHandler
 
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # for nobody else to read
         handler = RotatingFileHandler(file, maxBytes=LARGEST, backupCount=1, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"the log cannot be written to {str(file)!r}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import string
 import subprocess
@@ -87,6 +88,13 @@ def test_a_log_that_cannot_be_written_is_refused_with_its_place(file: Path, tmp_
     (tmp_path / "state").write_text("in the way")
     with pytest.raises(ValueError, match="state"):
         config.log = "debug"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a user's own folders to that user")
+def test_nobody_else_can_read_the_log(file: Path) -> None:
+    config.log = "debug"
+    assert file.exists()
+    assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_every_logger_of_the_package_takes_keys_out() -> None:
