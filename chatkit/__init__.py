@@ -58,7 +58,8 @@ from chatkit.messages import (
     Usage,
 )
 from chatkit.providers import get_model
-from chatkit.replies import Reply, stream_text
+from chatkit.replies import Reply
+from chatkit.single import stream_text
 from chatkit.stores import open_store
 from chatkit.tools import tool
 

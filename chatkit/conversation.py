@@ -27,12 +27,13 @@ from chatkit.detached.handover import Held, detached, producer_of
 from chatkit.detached.jobs import Job
 from chatkit.errors import MessageError, StoreError, error_of
 from chatkit.host import Position
+from chatkit.ids import new_id
 from chatkit.messages import ENDED, Message
 from chatkit.progress import progress
 from chatkit.prompts import Settings, prompt
 from chatkit.record import ChatRecord
 from chatkit.reducer import settled
-from chatkit.replies import Reply, new_id
+from chatkit.replies import Reply
 from chatkit.stores import Store
 from chatkit.tree import Node, Tree
 from chatkit.watch import Watch, watch

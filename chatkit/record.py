@@ -8,7 +8,6 @@ where it still is what this process takes it for: else what the others wrote com
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,6 +16,7 @@ from chatkit import engine as engines
 from chatkit.errors import BadChatId, StoreError
 from chatkit.messages import ENDED, Message
 from chatkit.reducer import settled
+from chatkit.shared import Shared
 from chatkit.stores import Lease, Store, Stored
 from chatkit.tree import Node, Tree
 
@@ -24,13 +24,13 @@ JSON = dict[str, Any]
 OWN = ("title", "model", "baseUrl", "system", "forkedFrom")  # what chatkit says in a header
 
 
-class ChatRecord:
+class ChatRecord(Shared):
     """The tree of a chat, and its rows."""
 
     def __init__(self, store: Store, id: str) -> None:
+        super().__init__()
         self.store = store
         self.id = id
-        self.lock = threading.RLock()  # over the tree: cells and the engine both look at it
         self.tree = Tree()
         self.header: JSON = {}  # what the chat's header row holds beside what the store adds
         self.theirs: set[str] = set()  # messages that others added since the chat was opened
@@ -38,54 +38,10 @@ class ChatRecord:
         self._lost: set[str] = set()  # messages that were in the store and are no more
         self._revision = 0  # of the chat in the store, as far as it is known here
         self._beginning = asyncio.Lock()
-        self._unwritten: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
-        self._pending: list[str] = []  # what is changed here and not written yet
-        self._changes = 0  # how deep in `changing` the thread is that holds the lock
-        self._observers: list[Callable[[], None]] = []
-
-    @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Hold the tree to change it. What that makes to be written is written once it is let
-        go: the engine, which writes, looks at the tree too."""
-        writes = []
-        with self.lock:
-            self._changes += 1
-            try:
-                yield
-            finally:
-                self._changes -= 1
-                if not self._changes:
-                    writes, self._unwritten = self._unwritten, []
-                    self.changed()
-        try:
-            for _, write in writes:
-                engines.get_engine().run(write())
-        finally:
-            with self.lock:
-                for what, _ in writes:
-                    self._pending.remove(what)
-
-    def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` on the engine's thread soon after the tree or the header has changed,
-        until what this returns is called."""
-        self._observers.append(callback)
-
-        def leave() -> None:
-            if callback in self._observers:
-                self._observers.remove(callback)
-
-        return leave
-
-    def changed(self) -> None:
-        """The tree or the header is not as it was."""
-        for callback in list(self._observers):
-            engines.get_engine().call(callback)
 
     def forget_threads(self) -> None:
         """In a forked child: whoever held a lock stayed with the parent."""
-        self.lock, self._changes, self._unwritten = threading.RLock(), 0, []
-        self._pending = []
-        self._observers = []
+        super().forget_threads()
         self._beginning = asyncio.Lock()
 
     # -- reading --
@@ -112,7 +68,7 @@ class ChatRecord:
             self._miss(stored)
             changed = [row["id"] for row in stored.rows if self._take(row, is_written_here)]
             self.changed()
-            if "head" in self._pending or not all(node.stored for node in self.tree.active()):
+            if "head" in self.unwritten or not all(node.stored for node in self.tree.active()):
                 return changed  # where the branch ends is about to be written from here
             if self._head is None or self._head in self.tree.nodes:
                 self.tree.head = self._head
@@ -130,7 +86,7 @@ class ChatRecord:
 
     def _take_header(self, stored: Stored) -> None:
         told = {name: stored.header[name] for name in OWN if name in stored.header}
-        self.header |= {name: told[name] for name in told if name not in self._pending}
+        self.header |= {name: told[name] for name in told if name not in self.unwritten}
         self._head = stored.header.get("head")
         self._revision = stored.header.get("rev", 0)
 
@@ -141,7 +97,7 @@ class ChatRecord:
             self.tree.add(Node.from_row(row))
             self.theirs.add(row["id"])
             return True
-        is_ours = is_written_here(known.id) or known.id in self._pending
+        is_ours = is_written_here(known.id) or known.id in self.unwritten
         if is_ours or not known.stored or known.is_as(row):
             return False
         known.adopt(row)
@@ -157,7 +113,7 @@ class ChatRecord:
                 await self._update(node)
 
         if node.stored:
-            self._write(node.id, write)
+            self.write_later(node.id, write)
 
     def move(self, head: str | None) -> None:
         """The active branch ends at `head`. While `changing`."""
@@ -170,7 +126,7 @@ class ChatRecord:
 
         self.tree.head = head
         if self.tree.nodes:
-            self._write("head", write)
+            self.write_later("head", write)
 
     def rename(self, title: str) -> None:
         """Give the chat another title. While `changing`."""
@@ -180,7 +136,7 @@ class ChatRecord:
 
         self.header["title"] = title
         if self.tree.nodes:
-            self._write("title", write)
+            self.write_later("title", write)
 
     def remove(self, turn: Node) -> None:
         """Take a turn out of the conversation. While `changing`."""
@@ -193,13 +149,7 @@ class ChatRecord:
     def _set_removed(self, turn: Node, removed: bool) -> None:
         turn.removed = removed
         if turn.stored:
-            self._write(turn.id, lambda: self._update(turn))
-
-    def _write(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Have this done once the tree is let go. Until it is, what others wrote of `what` (a
-        message, or a field of the header) does not take its place here."""
-        self._unwritten.append((what, work))
-        self._pending.append(what)
+            self.write_later(turn.id, lambda: self._update(turn))
 
     async def _update(self, node: Node) -> None:
         with self._one_change():

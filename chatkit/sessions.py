@@ -12,8 +12,8 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from chatkit.engine import get_engine
+from chatkit.ids import new_id
 from chatkit.messages import Message, Role, TextPart
-from chatkit.replies import new_id
 from chatkit.stores import Row, Store, open_store
 
 T = TypeVar("T")

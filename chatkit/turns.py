@@ -10,9 +10,9 @@ from typing import Any
 
 from chatkit.errors import MessageError
 from chatkit.files import as_parts
+from chatkit.ids import new_id
 from chatkit.messages import Message, TextPart, as_messages, part_to_json
 from chatkit.prompts import Settings
-from chatkit.replies import new_id
 from chatkit.tree import Place, Tree
 
 Content = str | Sequence[Any]

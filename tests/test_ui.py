@@ -20,7 +20,7 @@ from chatkit.messages import Message, StepPart, TextPart, as_messages
 from chatkit.providers import Model, WireRequest, get_model
 from chatkit.providers.ui.stream import UIDecoder
 from chatkit.reducer import reduce
-from chatkit.replies import stream_text
+from chatkit.single import stream_text
 from chatkit.transport import Transport
 from tests import strategies
 from tests.recorded import check_order, decode

@@ -21,7 +21,8 @@ from chatkit.engine import get_engine
 from chatkit.errors import ProviderError, StreamCut, StreamFailed
 from chatkit.messages import DataPart, FilePart, Message, SourceUrlPart, ToolPart
 from chatkit.providers import get_model
-from chatkit.replies import Reply, stream_text
+from chatkit.replies import Reply
+from chatkit.single import stream_text
 from tests import ai_sdk, strategies
 from tests.ai_sdk import AiSdk, Backend
 from tests.answers import answered

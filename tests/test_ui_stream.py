@@ -21,7 +21,8 @@ from chatkit.engine import get_engine
 from chatkit.errors import StreamCut, StreamFailed
 from chatkit.providers import Model
 from chatkit.providers.ui.stream import UIDecoder
-from chatkit.replies import Reply, stream_text
+from chatkit.replies import Reply
+from chatkit.single import stream_text
 from tests.answers import Answering, answered
 from tests.recorded import decode
 from tests.servers import Provider

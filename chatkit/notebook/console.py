@@ -12,8 +12,8 @@ class Console(Script):
     attended = True
 
     def display(self, reply: Reply) -> None:
-        from chatkit.notebook.words import status_line
         from chatkit.render import plain
+        from chatkit.standing import status_line
 
         for delta in reply.deltas():
             print(plain(delta), end="", flush=True)
