@@ -6,6 +6,7 @@ would load is on a real server, which notes who asks.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Self
 
 import pytest
 from nbconvert import HTMLExporter
-from playwright.sync_api import Browser, BrowserContext, Dialog, Frame, Page, Request
+from playwright.sync_api import Browser, BrowserContext, Dialog, Frame, Page, Request, expect
 
 from chatkit.export import export
 from chatkit.export.page import html_fragment
@@ -31,6 +32,7 @@ from chatkit.messages import (
 )
 from chatkit.render import CSS, Blocks
 from tests.e2e.lab import Notebook
+from tests.e2e.panel import Panel
 from tests.hostile import CASES, FAMILIES, SHORT, Case
 from tests.servers import Provider
 
@@ -79,6 +81,7 @@ INSPECT = """roots => {
     all.forEach((element, index) => {
       const name = element.localName, math = element.namespaceURI.endsWith('MathML');
       if (element.closest('mjx-container') && name !== 'mjx-container') return;
+      if (element.closest('.chatkit-panel .ck-copy')) return;
       if (!ELEMENTS.has(name) && !element.matches('header > b')) note(`<${name}>`);
       for (const { name: key, value } of name === 'mjx-container' ? [] : element.attributes) {
         const allowed = math && !/^(on|href|style|id|name|class|src)/.test(key)
@@ -422,6 +425,69 @@ def test_hostile_answers_are_inert_in_jupyterlab_live_saved_and_opened_again(
     page.write_text(converted(notebook.file))
     notebook.page.goto(page.as_uri())
     watch.check(notebook.page, ".jp-RenderedMarkdown", HALF)
+    watch.settle()
+    assert watch.found == []
+
+
+PANEL = ".chatkit-panel .chatkit-answer"
+# What is out of view is drawn too; the line beside an open fold, in the margin, is the panel's own.
+DRAWN = """
+.chatkit-panel .ck-item { content-visibility: visible !important }
+.chatkit-panel details[open] { margin-left: 0 !important }"""
+KEPT = """
+import json
+from chatkit import Message
+said = [Message.from_json(each) for each in json.load(open("said.json"))]
+kept = Chat.from_messages("kept", said, model=model)
+kept.panel()
+"""
+
+
+def test_a_panel_of_hostile_words_is_inert_live_loaded_searched_and_without_its_kernel(
+    open_notebook: Callable[..., Notebook], provider: Provider, canary: Canary
+) -> None:
+    """Both sides of the conversation, its title, the names of files, and what is found in it."""
+    opening = OPENING.format(url=provider.url) + "chat = Chat('hostile', model=model)"
+    notebook = open_notebook(opening, "chat.panel()", KEPT)
+    watch = Watch(notebook.page.context, canary)
+    kept = [message for case in SHORT[1::32] for message in everywhere(case.text(canary.address))]
+    said = answers(SHORT[1::8], canary) + [
+        message.replace(id=f"e{number}") for number, message in enumerate(kept)
+    ]
+    file = notebook.file.with_name("said.json")
+    file.write_text(json.dumps([message.to_json() for message in said]))
+    notebook.run_all()
+
+    notebook.page.add_style_tag(content=DRAWN)
+    live = Panel(notebook, 1)
+    pairs = list(zip(SHORT[::64], SHORT[2::64], strict=True))
+    for question, answer in pairs:
+        provider.answer(tokens=pieces(answer.text(canary.address)), delay=0.02)
+        live.drop(f"{question.text(canary.address)[:60]}.txt", "An attachment.")
+        live.send(question.text(canary.address))
+        live.expect_ready()
+    watch.check(notebook.page, PANEL, [case for pair in pairs for case in pair])
+
+    loaded = Panel(notebook, 2)
+    for count in range(60, len(said), 30):
+        loaded.history.press("Home")
+        expect(loaded.messages).to_have_count(count, timeout=30_000)
+    loaded.history.press("Home")
+    expect(loaded.messages).to_have_count(len(said))
+    roots = f"[data-windowed-list-index='2'] {PANEL}"
+    watch.check(notebook.page, roots, SHORT[1::8])
+    loaded.search("kept")
+    notebook.page.locator(".ck-hits").evaluate_all(INTERACT)
+    loaded.open_chats()
+    loaded.drawer.evaluate_all(INTERACT)
+    notebook.screenshot("panel-hostile")
+
+    notebook.save()
+    notebook.shut_down_kernel()
+    notebook.reload()
+    watch.wait(notebook.page, "[data-windowed-list-index='1'] .chatkit", [])
+    watch.check(notebook.page, ".jp-OutputArea .chatkit", [])
+    notebook.screenshot("panel-hostile-kept")
     watch.settle()
     assert watch.found == []
 

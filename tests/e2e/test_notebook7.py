@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.lab import Lab, Notebook, Notebook7
+from tests.e2e.panel import Panel
 from tests.e2e.test_session import ANSWER, ASK, HOSTILE, opening
 from tests.servers import Provider
 
@@ -83,4 +85,32 @@ def test_what_a_model_says_is_inert(open_notebook: Open, provider: Provider) -> 
     notebook.wait_text(1, "The end.")
     notebook.wait_text(1, "complete")
     assert notebook.page.evaluate("window.__pwned") is None
+    assert notebook.foreign_requests() == []
+
+
+def test_a_panel_is_written_in_reloaded_and_kept(open_notebook: Open, provider: Provider) -> None:
+    notebook = open_notebook(opening(provider), "chat.panel()")
+    notebook.run_all()
+    panel = Panel(notebook, 1)
+    panel.ask("Two days?")
+    panel.box.press("ArrowUp")
+    panel.box.press("Escape")
+    answer = provider.answer("Alfama Belém", gated=True)
+    panel.send("Where?")
+    answer.release()
+    panel.expect_below(3, "Alfama")
+    panel.button("Stop").click()
+    panel.expect_below(3, "stopped")
+    panel.box.fill("And with chil")
+    notebook.screenshot("notebook7-4-panel")
+    notebook.until("return JSON.stringify(cells[1].model.outputs.toJSON()).includes('Alfama')")
+    notebook.save()
+    notebook.reload()
+    panel.expect_messages("Two days?", "Answer to: Two days?", "Where?", "Alfama")
+    expect(panel.box).to_have_value("And with chil")
+    notebook.close_tab()
+    notebook.shut_down_kernel()
+    notebook.open()
+    notebook.wait_text(1, "Alfama")
+    assert "Error displaying widget" not in notebook.text(1)
     assert notebook.foreign_requests() == []

@@ -154,6 +154,7 @@ class History {
       this.held = 0;
       return;
     }
+    this.read = read;
     this.el.style.overflowAnchor = "none"; // it would move it a second time
     const edge = this.el.getBoundingClientRect().top;
     this.el.scrollTop += read.el.getBoundingClientRect().top - edge - read.from;
@@ -176,7 +177,7 @@ class History {
   // Show these items in this order, what is read staying where it is.
   order(fresh = {}) {
     const { order, known, chat } = this.panel.kernel;
-    const read = this.stuck ? null : this.reading();
+    const read = this.stuck ? null : this.held ? this.read : this.reading();
     const held = focused(this.el);
     const place = held?.closest("article")?.dataset.id;
     const at = [...this.shown.keys()].indexOf(place);
@@ -231,10 +232,8 @@ class History {
     const el = this.shown.get(id)?.el;
     if (!el) return;
     this.stuck = false;
-    this.hold();
-    el.scrollIntoView({ block: "center" });
-    // what is above it may have been drawn only now, and is of another height than was thought
-    requestAnimationFrame(() => el.scrollIntoView({ block: "center" }));
+    const from = Math.max(0, (this.el.clientHeight - el.offsetHeight) / 2);
+    this.hold({ el, from }, 30); // a jump far away: much is drawn for the first time
     el.classList.add("ck-flash");
     setTimeout(() => el.classList.remove("ck-flash"), 1600);
   }
