@@ -14,7 +14,7 @@ from typing import Any
 
 from chatkit import engine as engines
 from chatkit.errors import BadChatId, StoreError
-from chatkit.messages import ENDED, Message
+from chatkit.messages import ENDED, Message, TextPart
 from chatkit.reducer import settled
 from chatkit.shared import Shared
 from chatkit.stores import Lease, Store, Stored
@@ -256,7 +256,7 @@ class ChatRecord(Shared):
             fresh = [each for each in self.tree.path(node.id) if not each.stored]
             if "title" not in self.header:
                 first = next((each for each in fresh if each.role == "user"), None)
-                self.header["title"] = first.message.text.strip()[:80] if first else ""
+                self.header["title"] = _title(first.message) if first else ""
             # of the branch that is active here, only what is stored now can be its end; of another
             # nothing is said, for somebody else may have moved the head
             head = {"head": node.id} if self.tree.is_active(node) else {}
@@ -293,6 +293,12 @@ class ChatRecord(Shared):
                 self.tree.move(first, self._head)
                 self.changed()
             return True
+
+
+def _title(message: Message) -> str:
+    """What a chat that begins with it is called; the texts of files come after what was said."""
+    texts = [part.text.strip() for part in message.parts if isinstance(part, TextPart)]
+    return texts[0][:80] if texts else ""
 
 
 class AnswerRecord:

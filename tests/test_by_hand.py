@@ -125,6 +125,11 @@ def test_a_chat_is_renamed_in_lists_and_keeps_its_id(chat: Chat) -> None:
     assert opened(chat).title == "Portugal"
 
 
+def test_a_chat_is_called_after_what_was_said_and_not_after_a_file(chat: Chat) -> None:
+    chat.ask("How much rain?", files=b"month,mm\njan,99\n")
+    assert chat.title == "How much rain?"
+
+
 class TestObserving:
     @pytest.fixture
     def told(self, chat: Chat) -> Iterator[threading.Event]:

@@ -390,7 +390,7 @@ def test_an_error_is_shown_in_the_providers_words_and_can_be_retried(
     page.say("One")
     assert "no such thing" in page.items[1]["foot"]["notices"]
     assert "Run the cell" not in page.items[1]["foot"]["notices"]
-    assert page.items[1]["does"] == ["copy", "regenerate", "retry", "delete"]
+    assert page.items[1]["does"] == ["copy", "retry", "delete"]
     assert page.shown["chat"]["status"] == "error"
     page.click("retry", id=page.ids[1])
     page.panel.chat.wait()

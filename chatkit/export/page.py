@@ -91,7 +91,10 @@ def html_fragment(messages: Sequence[Message], *, newest: int = 200, size: int =
     hidden = len(messages) - len(shown)
     more = f'<p class="more">{count_of(hidden, "earlier message")} not shown here</p>'
     body = "\n".join([*([more] if hidden else []), *reversed(shown)])
-    return f'<style>{SAVED}{render.CSS}</style>\n<div class="chatkit-saved">\n{body}\n</div>'
+    own = (
+        f".chatkit-saved {{{render.CSS}}}"  # before a notebook's rules for what stands in an output
+    )
+    return f'<style>{SAVED}{own}</style>\n<div class="chatkit-saved">\n{body}\n</div>'
 
 
 def _fitting(message: Message, size: int, *, is_newest: bool) -> str | None:

@@ -18,7 +18,7 @@ from markdown_it.token import Token
 
 LONGEST_FORMULA = 4_000
 MOST_BRACKETS = 1_000  # in one paragraph; to pair them takes time that grows with the square
-DEEPEST = 60  # levels of quotes and lists, or of emphasis; what is deeper is plain text
+DEEPEST = 20  # levels of quotes and lists, or of emphasis; what is deeper is plain text
 CLOSERS = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "$": "$"}
 MATH_OPENS = re.compile(r"\$\$?|\\[(\[]")
 SCHEME = re.compile(r"(?<![A-Za-z0-9])https?$", re.IGNORECASE)

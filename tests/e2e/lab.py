@@ -70,7 +70,11 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         self.shut_down_kernels()
         self._process.terminate()
-        self._process.wait(30)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:  # it waits for a kernel that is ending
+            self._process.kill()
+            self._process.wait()
 
     def shut_down_kernels(self) -> None:
         """End every session, so that the next test finds none."""

@@ -278,6 +278,16 @@ def test_up_edits_the_last_message_and_esc_gives_the_draft_back(show: Callable[.
     assert not panel.page.get_by_text("Editing your message").is_visible()
 
 
+def test_esc_calls_an_edit_off_that_has_not_come_yet(show: Callable[..., Shown]) -> None:
+    panel = show(state(*talk(4)))
+    panel.box.press("ArrowUp")
+    panel.box.press("Escape")
+    panel.tell(edit="u2", text="Message 2", files=[])
+    panel.box.fill("Where?")
+    panel.box.press("Enter")
+    assert panel.clicks()[1:] == [{"do": "send", "text": "Where?"}]
+
+
 def test_esc_closes_what_is_open_and_then_stops(show: Callable[..., Shown]) -> None:
     panel = show(state(*talk(2), status="streaming"))
     panel.button("Search").click()

@@ -92,11 +92,10 @@ def alternatives(conversation: Conversation, node: Node) -> list[Node]:
 def _does(conversation: Conversation, node: Node, message: Message) -> tuple[str, ...]:
     if message.status not in ENDED:
         return ("copy",)
-    does = ["copy", "regenerate"] if node.parent is not None else ["copy"]
+    again = "retry" if message.status == "error" else "regenerate"
+    does = ["copy", again] if node.parent is not None else ["copy"]
     if words.broke_off(message) and conversation.can_resume(message):
         does.append("resume")
-    if message.status == "error":
-        does.append("retry")
     return (*does, "delete")
 
 

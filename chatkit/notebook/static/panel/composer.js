@@ -96,14 +96,16 @@ class Composer {
     }
   }
 
-  submit() {
+  async submit() {
     if (this.send.disabled) return;
     this.sending = true;
     this.wrong = "";
+    this.state();
+    await this.reading;
+    if (!this.sending) return; // one of the files was refused
     const text = this.text.value;
     if (this.edited) this.panel.click("save_edit", { id: this.edited, text });
     else this.panel.click("send", { text });
-    this.state();
   }
 
   sent() {
@@ -145,7 +147,12 @@ class Composer {
     this.attach([...files]);
   }
 
-  async attach(files) {
+  attach(files) {
+    this.reading = this.read(files, this.reading); // a message that is sent meanwhile waits for it
+  }
+
+  async read(files, before) {
+    await before;
     for (const file of files) {
       if (file.size > LIMIT * 1e6) {
         this.refused(`${file.name} is larger than ${LIMIT} MB: give its path in chat.send(…, files=[…]).`);

@@ -101,11 +101,12 @@ const settings = (layer, { system, options = {}, choices = {} }, set) => {
 class Chats {
   constructor(layer, panel) {
     this.panel = panel;
+    this.layer = layer;
     const row = make("div", "ck-row", layer.el);
     this.filter = field("input", "ck-field", row, "Filter chats", { placeholder: "Filter" });
     this.filter.oninput = () => this.show();
     const add = button(row, "ck-named", "New chat", "plus", () =>
-      rewrite(add, "", "Name of the new chat", (title) => panel.click("new_chat", { title })),
+      rewrite(add, "", "Name of the new chat", (title) => this.open("new_chat", { title })),
     );
     add.append("New");
     this.list = make("ul", "ck-chats", layer.el);
@@ -128,7 +129,7 @@ class Chats {
   line({ id, title, model, when, exact, current, writing }) {
     const line = make("li", "", this.list);
     line.dataset.id = id;
-    const open = button(line, "ck-chat", "", null, () => this.panel.click("open", { chat: id }));
+    const open = button(line, "ck-chat", "", null, () => this.open("open", { chat: id }));
     open.ariaCurrent = !!current;
     make("span", writing ? "ck-writing" : "", open).textContent = title;
     make("span", "ck-quiet", open).textContent = [model, when].filter(Boolean).join(" · ");
@@ -137,6 +138,12 @@ class Chats {
       rewrite(open, title, "Title", (title) => this.panel.click("rename", { chat: id, title })),
     );
     button(line, "ck-icon", `Delete ${title}`, "delete", () => this.sure(line, id, title));
+  }
+
+  open(what, which) {
+    this.panel.click(what, which);
+    this.layer.close(false); // it would lie over what was opened
+    this.panel.composer.text.focus();
   }
 
   sure(line, id, title) {

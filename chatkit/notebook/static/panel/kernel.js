@@ -77,11 +77,16 @@ class Kernel {
     if (clicked !== "last") this.asked.delete(clicked);
   }
 
+  // Nobody waits for the answer to this click any more; whether somebody did.
+  forget(what) {
+    return this.asked.delete(what);
+  }
+
   end() {
     this.gone = true;
     [...this.waiting.keys()].forEach((click) => this.took(click));
     for (const item of this.known.values())
-      item.foot = { ...item.foot, over: true, since: null, buttons: [], ...(item.foot.over ? {} : { line: GONE }) };
+      item.foot = { ...item.foot, over: true, since: null, buttons: [], ...(item.foot.over ? {} : { line: "Not finished" }) };
     this.chat.status = "error";
     this.views.forEach((view) => view.load());
   }

@@ -56,6 +56,7 @@ class Panel {
     event.preventDefault();
     if (this.layer) this.layer.close();
     else if (this.composer.edited) this.composer.leave();
+    else if (this.kernel.forget("ask_edit")) return; // what is to be edited has not come yet
     else if (!this.search.close() && !this.composer.stop.hidden) this.click("stop");
   }
 
