@@ -215,12 +215,7 @@ class Chat:
         Failed attempts with nothing in them are left out.
         """
         with self._conversation.record.lock:
-            node = self._node(message)
-            return [
-                other.message
-                for other in self._tree.siblings(node)
-                if other is node or not other.is_failed_attempt
-            ]
+            return [other.message for other in self._tree.alternatives(self._node(message))]
 
     def switch(self, message: Message | str) -> None:
         """Make the branch through a message the active one, to its newest end."""
@@ -307,10 +302,9 @@ class Chat:
     def _repr_html_(self) -> str:
         from chatkit.cards import Summary, chat_card  # the renderer is not needed before
 
-        record = self._conversation.record
         summary = Summary(
             self.id,
-            title=record.header.get("title") or self.id,
+            title=self.title,
             model=self.model.id,
             status=self.status,
             usage=self.usage,
@@ -359,13 +353,20 @@ class Chat:
         self._conversation.settings = self._settings({})
         return self._asking.say(user_message(content, files), settings)
 
-    def _edit(self, message: Message | str, content: Content, files: Any = ()) -> Reply:
+    def _edit(
+        self,
+        message: Message | str,
+        content: Content,
+        files: Any = (),
+        settings: Settings | None = None,
+    ) -> Reply:
         node = self._node(message)
         if node.role != "user":
             raise MessageError("only what you said can be edited; for another answer: regenerate()")
         self._conversation.check_kept(node)
-        answer = self._tree.answer(node)
-        settings = self._conversation.asked_of(answer) if answer else self._settings({})
+        if settings is None:
+            answer = self._tree.answer(node)
+            settings = self._conversation.asked_of(answer) if answer else self._settings({})
         return self._asking.edit(node, user_message(content, files), settings)
 
     def _turn(self, message: Message | str) -> Node:

@@ -186,6 +186,10 @@ class Tree:
                 parent = turn.parent
         return self.children(parent)
 
+    def alternatives(self, node: Node) -> list[Node]:
+        """The same without failed attempts with nothing in them; itself stays."""
+        return [each for each in self.siblings(node) if each is node or not each.is_failed_attempt]
+
     def path(self, end: str | None) -> list[Node]:
         """From the first message to `end`, with what was removed."""
         nodes = list(self._up(end))

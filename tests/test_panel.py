@@ -620,6 +620,18 @@ def test_a_model_and_options_are_chosen_for_the_panels_asks_alone(
     assert provider.requests[-1].body["model"] == "third"
 
 
+def test_an_edit_of_what_was_deleted_is_refused_whatever_was_chosen(
+    page: Page, provider: Provider
+) -> None:
+    page.say("One")
+    deleted = page.ids[0]
+    page.click("set", model="openai-chat/other")
+    page.click("delete", id=deleted)
+    page.click("save_edit", id=deleted, text="Uno")
+    assert "restore() it first" in page.answers[-1]["refused"]
+    assert len(provider.requests) == 1
+
+
 def test_a_model_that_takes_other_options_is_asked_without_those_it_lacks(page: Page) -> None:
     page.click("set", options={"seed": 3, "temperature": 0.5})
     page.click("set", model="anthropic/claude")

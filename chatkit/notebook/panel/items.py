@@ -84,8 +84,7 @@ def _branch(conversation: Conversation, node: Node) -> tuple[int, int] | None:
 
 def alternatives(conversation: Conversation, node: Node) -> list[Node]:
     """What was said at the place of a message, itself among it, oldest first."""
-    siblings = conversation.tree.siblings(node)
-    kept = [other for other in siblings if other is node or not other.is_failed_attempt]
+    kept = conversation.tree.alternatives(node)
     return kept if node in kept else [node]  # it is not, once it was removed
 
 

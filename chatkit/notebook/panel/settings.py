@@ -12,7 +12,6 @@ from chatkit.chat import Chat
 from chatkit.listing import chats
 from chatkit.messages import Message, Part
 from chatkit.providers import Model, get_model
-from chatkit.turns import user_message
 
 
 class Chosen:
@@ -47,11 +46,7 @@ class Chosen:
 
     def edit(self, chat: Chat, message: Message, text: str, files: Sequence[Part]) -> None:
         """Say something else in the place of a message; whom it is asked of: as above."""
-        if not self._is_any or message.role != "user":
-            chat._edit(message, text, files=list(files))
-        else:
-            said = user_message(text, list(files))
-            chat._asking.edit(chat._node(message), said, chat._settings({}))
+        chat._edit(message, text, list(files), chat._settings({}) if self._is_any else None)
 
     def _model(self, chat: Chat, name: str) -> Model:
         """The model of that name; of a provider that was asked, at its address and with its key."""
