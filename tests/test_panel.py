@@ -894,7 +894,7 @@ def test_a_notebook_keeps_the_conversation_and_is_told_only_of_changes(
     page.say("<b>One</b>")
     until(lambda: "Answer to" in str(output.shown[-1]))
     kept = output.shown[-1]["text/html"]
-    assert page.panel._mark in kept
+    assert page.panel.live in kept
     assert "<b>One" not in kept
     count = len(output.shown)
     page.settle()

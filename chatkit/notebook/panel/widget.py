@@ -3,25 +3,21 @@ told of clicks."""
 
 from __future__ import annotations
 
-import secrets
 from functools import partial
 from typing import Any
-
-import anywidget
-import traitlets
 
 from chatkit.chat import Chat
 from chatkit.notebook.panel import cell
 from chatkit.notebook.panel.clicks import Clicks
 from chatkit.notebook.panel.stage import Stage
 from chatkit.notebook.places import CellOutput
-from chatkit.notebook.widget import answer_while_a_cell_runs, static
+from chatkit.notebook.widget import LiveWidget, static
 from chatkit.render import CSS
 
 _PARTS = ("icons", "basics", "kernel", "history", "composer", "search", "drawers", "panel")
 
 
-class Panel(anywidget.AnyWidget):
+class Panel(LiveWidget):
     """A chat to look at and to talk in: live in both directions, until it is closed.
 
     Display it, or put it into a box of ipywidgets. What is chosen in it, a model or an option, is
@@ -30,19 +26,14 @@ class Panel(anywidget.AnyWidget):
 
     _esm = static("answer.js", *(f"panel/{part}.js" for part in _PARTS))
     _css = f".chatkit-panel {{{CSS}}}\n" + static("panel/panel.css")
-    shown = traitlets.Dict().tag(sync=True)
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._keepers: dict[str, cell.Keeper] = {}  # by the place where it is displayed
         self._clicks = Clicks(stage)
-        self._mark = f"chatkit-{secrets.token_hex(8)}"  # a class that only its element has
-        super().__init__(shown=stage.board.shown, _dom_classes=(self._mark,))
-        stage.board.shown["opened"] = True
+        super().__init__(stage.board.shown)
         stage.board.send = self.send
-        stage.tell_all = partial(stage.live.engine.call, self.send_state, "shown")
-        self.on_msg(self._hear)
-        answer_while_a_cell_runs(self.comm)
+        stage.tell_all = partial(stage.live.engine.call, self.tell_all)
         self.comm.on_close(lambda _: self.close())
         stage.begin()
 
@@ -55,7 +46,7 @@ class Panel(anywidget.AnyWidget):
         """It is displayed at this place, and `output` stands in for it where it is gone."""
         if place in self._keepers:
             self._keepers[place].end()
-        self._keepers[place] = cell.Keeper(self._stage, self._mark, output)
+        self._keepers[place] = cell.Keeper(self._stage, self.live, output)
 
     def leave(self, place: str) -> None:
         """It is not displayed there any more; nowhere: it is closed."""
@@ -65,13 +56,11 @@ class Panel(anywidget.AnyWidget):
             self.close()
 
     def close(self) -> None:
-        """End it here and in the browser; its layout is a widget too, which ends with it."""
+        """End it here and in the browser."""
         self._stage.end()
         while self._keepers:
             self._keepers.popitem()[1].end()
-        layout = self.layout
         super().close()
-        layout.close()
 
     def _hear(self, _: object, content: Any, buffers: Any) -> None:
         self.send({"took": content.get("click")})
