@@ -35,9 +35,14 @@ async def _chats(store: Store) -> ChatList:
     living: dict[str, set[Writer]] = {}
     for chat_id, _, info in await store.living():
         living.setdefault(chat_id, set()).add(Writer.of(info))
-    headers = await store.chats()
+    headers = filter(is_chat, await store.chats())
     infos = [ChatInfo.from_header(each, living.get(each["id"], ())) for each in headers]
     return ChatList(infos, store.location)
+
+
+def is_chat(header: Mapping[str, Any]) -> bool:
+    """Whether it is a chat's: those of other rows that chatkit keeps have a slash in their id."""
+    return "/" not in str(header["id"])
 
 
 class ChatList(list["ChatInfo"]):

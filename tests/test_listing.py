@@ -9,8 +9,10 @@ from pathlib import Path
 
 from chatkit import Chat, chats
 from chatkit.providers import Model
+from chatkit.stores import open_store
 from tests.peers import Peer
 from tests.servers import Provider
+from tests.storing import message, run
 
 
 def test_a_store_without_chats_has_none(tmp_path: Path) -> None:
@@ -25,6 +27,13 @@ def test_a_chat_is_listed_with_how_it_began(model: Model, provider: Provider) ->
     assert (trip.id, trip.title, trip.model) == ("trip", "Three days in Lisbon?", model.id)
     assert trip.created_at <= food.created_at <= food.updated_at <= trip.updated_at
     assert str(food) == "food: 'What is bacalhau?' (openai-chat/test)"
+
+
+def test_what_comparisons_keep_is_no_chat(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    run(store.append("compare/answers", [message("a")]))
+    run(store.append("trip", [message("a")]))
+    assert [info.id for info in chats()] == ["trip"]
 
 
 def test_whoever_writes_in_a_chat_is_told_as_long_as_it_does(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import pytest
 
 from chatkit.errors import Fenced
 from chatkit.stores import _database
+from chatkit.stores._rows import Rows
 from chatkit.stores.disk import DiskStore
 from tests.storing import ids, message, run, sql
 
@@ -58,6 +60,116 @@ def test_writes_that_come_together_are_one_transaction(
 
     run(many())
     assert len(begun) == 1
+
+
+def test_writes_of_one_transaction_see_those_before_them(store: DiskStore) -> None:
+    async def together() -> None:
+        await store.append("trip", [message("a")])
+        lease = await store.acquire("trip", "a")
+        other = await store.acquire("other", "b")
+        assert lease is not None
+        assert other is not None
+        await store.extend(lease, [{"n": 1}])
+        await store.tell("trip", "a", {"stop": True})
+        [before] = await store.revisions(["trip"])
+        assert before is not None
+        writes = (
+            store.append("trip", [message("new")], header={"title": "one"}),
+            store.update("trip", message("new", "edited")),
+            store.tell("other", "b", {"n": 1}),
+            store.tell("other", "b", {"n": 2}),
+            store.finalize(lease, message("a", "done"), header={"usage": 7}),
+            store.acquire("trip", "a", unless=("complete",)),
+            store.acquire("trip", "a"),
+            store.remove("trip", ["gone"]),
+        )
+        async with held(store):
+            tasks = [asyncio.create_task(write) for write in writes]
+        *_, refused, again, _ = await asyncio.gather(*tasks)
+        assert refused is None
+        assert again is not None
+        stored = await store.load("trip")
+        assert stored is not None
+        assert stored.rows == [message("a", "done"), message("new", "edited")]
+        header = stored.header
+        assert (header["title"], header["usage"], header["rev"]) == ("one", 7, before + 3)
+        assert await store.heard([again, other]) == [(other, {"n": 1}), (other, {"n": 2})]
+        tail = await store.follow("trip", "a")
+        assert tail.info is not None
+        assert (tail.info.state, tail.segments) == ("streaming", [])
+
+    run(together())
+
+
+def test_of_two_that_take_a_row_in_one_transaction_one_has_it(store: DiskStore) -> None:
+    async def together() -> list[object]:
+        other = await store.acquire("trip", "other")
+        assert other is not None
+        writes = (
+            store.acquire("trip", "a"),
+            store.extend(other, [{"n": 1}]),  # what was put before is written for it
+            store.acquire("trip", "a"),
+        )
+        async with held(store):
+            tasks = [asyncio.create_task(write) for write in writes]
+        return await asyncio.gather(*tasks)
+
+    first, _, second = run(together())
+    assert first is not None
+    assert second is None
+
+
+def test_a_chat_that_is_deleted_and_made_again_in_one_transaction_is_new(store: DiskStore) -> None:
+    async def together() -> None:
+        lease = await store.acquire("trip", "a", rows=[message("a")])
+        assert lease is not None
+        writes = (
+            store.append("trip", [message("b")]),
+            store.delete("trip"),
+            store.append("trip", [message("c")]),
+            store.finalize(lease, message("a")),
+        )
+        async with held(store):
+            tasks = [asyncio.create_task(write) for write in writes]
+        *_, fenced = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(fenced, Fenced)
+
+    run(together())
+    assert ids(store) == ["c"]
+
+
+def test_hundreds_of_writes_are_few_statements(
+    store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[str] = []
+    begin = Rows.__init__
+
+    def traced(self: Rows, connection: sqlite3.Connection) -> None:
+        begin(self, connection)
+        execute = self._sql
+
+        def traced_execute(statement: str, *values: Any) -> sqlite3.Cursor:
+            statements.append(statement)
+            return execute(statement, *values)
+
+        monkeypatch.setattr(self, "_sql", traced_execute)
+
+    async def many() -> None:
+        await store.chats()
+        monkeypatch.setattr(Rows, "__init__", traced)
+        names = [f"{number:032x}" for number in range(200)]
+        async with held(store):
+            taking = [store.acquire("trip", name, rows=[message(name)]) for name in names]
+            tasks = [asyncio.create_task(take) for take in taking]
+        leases = [lease for lease in await asyncio.gather(*tasks) if lease is not None]
+        async with held(store):
+            ending = [store.finalize(lease, message(lease.row_id)) for lease in leases]
+            ends = [asyncio.create_task(end) for end in ending]
+        await asyncio.gather(*ends)
+
+    run(many())
+    assert len(ids(store)) == 200
+    assert len(statements) < 40
 
 
 def test_one_fenced_write_fails_alone(store: DiskStore) -> None:

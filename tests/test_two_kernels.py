@@ -202,13 +202,14 @@ def test_who_only_leaves_stops_nothing(peer: Peer, chat: Chat, provider: Provide
 def test_a_suspended_writer_is_fenced_off_when_it_wakes(
     peer: Peer, chat: Chat, provider: Provider
 ) -> None:
-    """It sleeps for longer than its lease; others end its answer; then it goes on reading."""
+    """It sleeps for longer than its lease; others end its answer; then it goes on reading, and
+    more is to come."""
     answer = provider.answer("one two three four", gated=True)
     answer.release(2)
     peer.do("reply = chat.send('Count.')")
     until(lambda: bool(chat.messages) and chat.messages[-1].text == "one two ")
     peer.suspend()
-    answer.open()
+    answer.release()
     chat.wait(30)
     stored = chat.messages[-1]
     assert (stored.status, stored.text) == ("interrupted", "one two ")

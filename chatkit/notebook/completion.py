@@ -20,6 +20,7 @@ from chatkit import engine as engines
 from chatkit import local
 from chatkit.chat import Chat
 from chatkit.errors import ConfigError, StoreError
+from chatkit.listing import is_chat
 from chatkit.notebook.line import option_names
 from chatkit.providers import Model
 from chatkit.providers.options import EFFORTS
@@ -98,4 +99,4 @@ def _stored() -> list[str]:
         found = engines.get_engine().submit(store.chats()).result(PATIENCE)
     except (ConfigError, StoreError, concurrent.futures.TimeoutError):
         return []
-    return [str(header["id"]) for header in found[:MOST]]
+    return [header["id"] for header in found if is_chat(header)][:MOST]

@@ -76,7 +76,9 @@ class Database:
             if self._cache is None:
                 self._open()
             with self._cache.transact():
-                yield Rows(self._connected(), self._cache)
+                rows = Rows(self._connected())
+                yield rows
+                rows.write()
                 if self._claim is not None:
                     self._claim.check()
 
@@ -92,7 +94,7 @@ class Database:
             connection = self._connected()
             connection.execute("BEGIN")
             try:
-                yield Rows(connection, None)
+                yield Rows(connection)
             finally:
                 connection.execute("COMMIT")
 

@@ -23,6 +23,7 @@ from chatkit.stores import _json
 log = logging.getLogger("chatkit.store")
 
 LARGE = 1024  # characters of a URL; a smaller file is no trouble in its row
+ENVELOPE = b'{"row":'  # that with which an envelope begins
 _KINDS = ("file", "reasoning-file")  # of parts and of chunks
 
 
@@ -65,6 +66,24 @@ def unpack(values: Iterable[Any], fetch: Callable[[str], bytes | None]) -> list[
         value if isinstance(value, dict) and "id" in value else _opened(value, text)
         for value in values
     ]
+
+
+def file_names(values: Iterable[Any]) -> list[str]:
+    """The hashes of the files in stored values; where chatkit did not write them, maybe more."""
+    names: dict[str, None] = {}
+    for value in values:
+        match value:
+            case {"files": [*places]}:
+                names |= dict.fromkeys(name for place in places for name in _named(place))
+    return list(names)
+
+
+def _named(place: Any) -> list[str]:
+    match place:
+        case [int(), str(name)] if name.isascii():
+            return [name]
+        case _:
+            return []
 
 
 class _Envelope(msgspec.Struct, frozen=True):

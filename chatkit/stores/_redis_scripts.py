@@ -13,6 +13,7 @@
     chatkit:h/<sha256>         set: the chats that hold the file
     chatkit:r/<chat>           set: the files that the chat holds
     chatkit:d/<chat>           for a day: that the chat was deleted
+    chatkit:d/<chat>/<row>     for a day: that the message was, while its stream was written
 
 Scripts and not WATCH with MULTI: one round trip, nothing to try again where writers meet, and
 no connection of its own. The arguments are a flat list that each script reads word by word; an
@@ -22,85 +23,12 @@ lost, and must then do no more than once. Times are the server's, in microsecond
 
 from __future__ import annotations
 
-_WORDS = """
-local at = 0
-local function word() at = at + 1; return ARGV[at] end
-local function words()  -- how many, and they
-  local all = {}
-  for i = 1, tonumber(word()) do all[i] = word() end
-  return all
-end
-local function key(kind, id) return 'chatkit:' .. kind .. id end
-local function text(number) return string.format('%.0f', number) end
-local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000000 + time[2]
-end
-"""
-
-_STREAMS = """
-local function age(heartbeat)  -- of a sign of life: none can come while the server is away
-  local age = now() - (tonumber(heartbeat) or 0)
-  local info = age > 1000000 and redis.pcall('INFO', 'server')
-  local up = type(info) == 'string' and string.match(info, 'uptime_in_seconds:(%d+)')
-  return text(up and math.min(age, up * 1000000) or age)
-end
-local function fence(chat, id, epoch)  -- what keeps the writer of this epoch from writing
-  local stream = redis.call('HMGET', key('s', id), 'state', 'epoch')
-  if not stream[1] then
-    return redis.call('EXISTS', key('d', chat)) == 1 and 'deleted' or 'lost'
-  end
-  if stream[1] ~= 'streaming' or stream[2] ~= epoch then return 'fenced' end
-end
-"""
-
-_CHANGES = """
-local function hold(chat, files)  -- triples: name, length, content; '' if it should be there
-  for i = 1, #files, 3 do
-    if files[i + 2] ~= '' then redis.call('SET', key('f/', files[i]), files[i + 2]) end
-    redis.call('SADD', key('h/', files[i]), chat)
-    redis.call('SADD', key('r', chat), files[i])
-  end
-end
-local function change()
-  return {chat = word(), version = word(), fields = words(), rows = words(), files = words()}
-end
-local function obstacle(change)  -- why it cannot be written
-  local version = redis.call('HGET', key('c', change.chat), 'version')
-  if version and (tonumber(version) or 0) > tonumber(change.version) then
-    return {'later', version}
-  end
-  for i = 1, #change.files, 3 do
-    local known = redis.call('STRLEN', key('f/', change.files[i]))
-    if change.files[i + 2] == '' and known ~= tonumber(change.files[i + 1]) then
-      return {'missing'}
-    end
-  end
-end
-local function write(change)
-  local chat, time = change.chat, text(now())
-  local header, rows, order = key('c', chat), key('m', chat), key('o', chat)
-  for i = 1, #change.fields, 2 do
-    redis.call('HSET', header, change.fields[i], change.fields[i + 1])
-  end
-  redis.call('HSETNX', header, 'created_at', time)
-  redis.call('HSET', header, 'version', change.version)
-  redis.call('HSET', header, 'updated_at', time)
-  redis.call('HSETNX', header, 'rev', time)  -- a chat that is made again has no revision twice
-  redis.call('HINCRBY', header, 'rev', 1)
-  redis.call('ZADD', 'chatkit:chats', time, chat)
-  for i = 1, #change.rows, 2 do
-    redis.call('HSET', rows, change.rows[i], change.rows[i + 1])
-    redis.call('ZADD', order, 'NX', redis.call('ZCARD', order), change.rows[i])
-  end
-  hold(chat, change.files)
-end
-"""
+from chatkit.stores._redis_parts import CHANGES, STREAMS, WORDS
 
 # change, the row that must be there or '' -> done | later | missing | gone
 WRITE = (
-    _WORDS
-    + _CHANGES
+    WORDS
+    + CHANGES
     + """
 local change, needs = change(), word()
 if needs ~= '' and redis.call('HEXISTS', key('m', change.chat), needs) == 0 then
@@ -115,7 +43,7 @@ return {'done'}
 
 # chat, limit or -1 -> fields of the header, rows
 LOAD = (
-    _WORDS
+    WORDS
     + """
 local chat, limit = word(), tonumber(word())
 local rows, ids = {}, {}
@@ -141,7 +69,8 @@ return found
 
 # chat
 DELETE = (
-    _WORDS
+    WORDS
+    + CHANGES
     + """
 local chat = word()
 local streams = redis.call('SMEMBERS', key('t', chat))
@@ -149,26 +78,66 @@ for _, id in ipairs(streams) do
   for _, kind in ipairs({'s', 'g', 'w'}) do redis.call('DEL', key(kind, id)) end
   redis.call('SREM', 'chatkit:open', id)
 end
-for _, file in ipairs(redis.call('SMEMBERS', key('r', chat))) do
-  redis.call('SREM', key('h/', file), chat)
-  if redis.call('EXISTS', key('h/', file)) == 0 then redis.call('DEL', key('f/', file)) end
-end
+for _, file in ipairs(redis.call('SMEMBERS', key('r', chat))) do release(chat, file) end
 for _, kind in ipairs({'c', 'm', 'o', 't', 'r'}) do redis.call('DEL', key(kind, chat)) end
 redis.call('ZREM', 'chatkit:chats', chat)
 if #streams > 0 then redis.call('SET', key('d', chat), '', 'EX', 86400) end
 """
 )
 
+# chat, pairs: message, its stream
+REMOVE = (
+    WORDS
+    + CHANGES
+    + """
+local chat, gone, count = word(), words(), 0
+for i = 1, #gone, 2 do
+  local row, id = gone[i], gone[i + 1]
+  count = count + redis.call('HDEL', key('m', chat), row) + redis.call('DEL', key('s', id))
+  redis.call('ZREM', key('o', chat), row)
+  redis.call('DEL', key('g', id), key('w', id))
+  redis.call('SREM', key('t', chat), id)
+  if redis.call('SREM', 'chatkit:open', id) == 1 then
+    redis.call('SET', key('d', id), '', 'EX', 86400)
+  end
+end
+if count > 0 and redis.call('EXISTS', key('c', chat)) == 1 then touch(chat, text(now())) end
+"""
+)
+
+# chat: let go of the files that none of its messages holds, and no segment
+SWEEP = (
+    WORDS
+    + CHANGES
+    + """
+local chat, held = word(), {}
+local files = redis.call('SMEMBERS', key('r', chat))
+local function look(value)  -- into an envelope, which names its files
+  if string.sub(value, 1, 7) ~= '{"row":' then return end
+  for name in string.gmatch(value, '"(%x+)"') do held[name] = true end
+end
+if #files > 0 then
+  for _, row in ipairs(redis.call('HVALS', key('m', chat))) do look(row) end
+  for _, id in ipairs(redis.call('SMEMBERS', key('t', chat))) do
+    for _, entry in ipairs(redis.call('XRANGE', key('g', id), '-', '+')) do look(entry[2][2]) end
+  end
+end
+for _, file in ipairs(files) do
+  if not held[file] then release(chat, file) end
+end
+"""
+)
+
 # change, whether there is one, stream, owner, the call's own mark, the dead writer's epoch and
-# heartbeat or '', whether only a stream that has not ended, heads or -1
+# heartbeat or '', whether only a stream that has not ended, ends that may not be, heads or -1
 # -> done epoch segments | alive owner age seen | not | later | missing
 TAKE = (
-    _WORDS
-    + _STREAMS
-    + _CHANGES
+    WORDS
+    + STREAMS
+    + CHANGES
     + """
 local change, changes, id, owner = change(), word() == '1', word(), word()
-local mark, seen, only_open = word(), word(), word() == '1'
+local mark, seen, only_open, unless = word(), word(), word() == '1', words()
 local stream, log = key('s', id), key('g', id)
 local is = redis.call('HMGET', stream, 'state', 'owner', 'heartbeat', 'epoch', 'mark')
 local is_open = is[1] == 'streaming'
@@ -179,6 +148,9 @@ if is_open and seen ~= is[4] .. '/' .. is[3] then
   return {'alive', is[2], age(is[3]), is[4] .. '/' .. is[3]}
 end
 if only_open and not is_open then return {'not'} end
+for _, ended in ipairs(unless) do
+  if not is_open and is[1] == ended then return {'not'} end
+end
 local count = tonumber(word())
 if count >= 0 then
   local head, may = redis.call('HGET', key('c', change.chat), 'head') or 'null', false
@@ -205,9 +177,9 @@ return {'done', epoch, redis.call('XLEN', log)}
 # how many, and for each: chat, stream, epoch, number of the segment or -1, it, files
 # -> for each the number of the next one | fenced | deleted | lost | other
 EXTEND = (
-    _WORDS
-    + _STREAMS
-    + _CHANGES
+    WORDS
+    + STREAMS
+    + CHANGES
     + """
 local answers = {}
 for i = 1, tonumber(word()) do
@@ -238,8 +210,8 @@ return answers
 
 # chat, stream, epoch, owner -> done, segments | fenced | deleted | lost
 BEAT = (
-    _WORDS
-    + _STREAMS
+    WORDS
+    + STREAMS
     + """
 local chat, id, epoch, owner = word(), word(), word(), word()
 local fenced = fence(chat, id, epoch)
@@ -251,9 +223,9 @@ return {'done', redis.call('XLEN', key('g', id))}
 
 # change, stream, epoch, state -> done | fenced | deleted | lost | later | missing
 END = (
-    _WORDS
-    + _STREAMS
-    + _CHANGES
+    WORDS
+    + STREAMS
+    + CHANGES
     + """
 local change, id, epoch, state = change(), word(), word(), word()
 local stream, log, ended = key('s', id), key('g', id), text(tonumber(epoch) + 1)
@@ -281,8 +253,8 @@ return {'done'}
 # chat, row, stream, number of the first segment wanted
 # -> state, owner, age, epoch, segments, last id, those from there on, row, whether it was deleted
 LOOK = (
-    _WORDS
-    + _STREAMS
+    WORDS
+    + STREAMS
     + """
 local chat, row, id, since = word(), word(), word(), tonumber(word())
 local log, found = key('g', id), {}
@@ -296,14 +268,14 @@ if length > since then
 end
 return {
   is[1], is[2], is_open and age(is[3]) or '0', is[4], length, last and last[1] or '0-0', found,
-  redis.call('HGET', key('m', chat), row), redis.call('EXISTS', key('d', chat))
+  redis.call('HGET', key('m', chat), row), redis.call('EXISTS', key('d', chat), key('d', id))
 }
 """
 )
 
 # chats -> of each its revision, or nothing
 REVISIONS = (
-    _WORDS
+    WORDS
     + """
 local found = {}
 for i, chat in ipairs(ARGV) do found[i] = redis.call('HGET', key('c', chat), 'rev') end
@@ -313,8 +285,8 @@ return found
 
 # -> for each stream that has not ended: it, state, owner, age, epoch
 LIVING = (
-    _WORDS
-    + _STREAMS
+    WORDS
+    + STREAMS
     + """
 local found = {}
 for _, id in ipairs(redis.call('SMEMBERS', 'chatkit:open')) do
@@ -331,7 +303,7 @@ return found
 
 # stream, the word with a mark before it
 TELL = (
-    _WORDS
+    WORDS
     + """
 local id, said = word(), word()
 if redis.call('HGET', key('s', id), 'state') == 'streaming' then
@@ -342,7 +314,7 @@ end
 
 # pairs: stream, a word taken before; streams -> for each stream its words
 HEAR = (
-    _WORDS
+    WORDS
     + """
 local taken, heard = words(), {}
 for i = 1, #taken, 2 do redis.call('ZREM', key('w', taken[i]), taken[i + 1]) end

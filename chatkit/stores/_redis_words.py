@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from chatkit.errors import StoreError
 from chatkit.stores import _files, _json
-from chatkit.stores._rows import key_of
+from chatkit.stores._keys import key_of
 from chatkit.stores.protocol import Row
 
 VERSION = 2  # of the stored format, in each chat's header; the same as on disk
@@ -128,33 +128,6 @@ def check_format(chat_id: str, version: object) -> None:
             f"chat {chat_id!r} was saved by a newer chatkit (format {version}, this one "
             f"knows {VERSION}): upgrade chatkit-notebook to open it"
         )
-
-
-def final_state(row: Row) -> str:
-    """How a stream ends that ends with this row."""
-    match row:
-        case {"message": {"metadata": {"status": str(status)}}}:
-            return status
-        case _:
-            return "ended"
-
-
-def file_names(values: Iterable[Any]) -> list[str]:
-    """The hashes of the files in stored values; where chatkit did not write them, maybe more."""
-    names: dict[str, None] = {}
-    for value in values:
-        match value:
-            case {"files": [*places]}:
-                names |= dict.fromkeys(name for place in places for name in _named(place))
-    return list(names)
-
-
-def _named(place: Any) -> list[str]:
-    match place:
-        case [int(), str(name)] if name.isascii():
-            return [name]
-        case _:
-            return []
 
 
 def _unescaped(name: bytes) -> str:

@@ -14,7 +14,8 @@ import msgspec
 
 from chatkit.errors import Fenced, StoreError
 from chatkit.stores import _json, _owner
-from chatkit.stores._rows import Rows, ids_of, key_of, prefix_of
+from chatkit.stores._keys import ids_of, key_of, prefix_of
+from chatkit.stores._rows import Place, Rows
 from chatkit.stores.protocol import Lease, Row
 
 STREAMING = "streaming"
@@ -52,6 +53,18 @@ def find(stored: Rows, chat_id: str, row_id: str) -> Stream | None:
     return parsed(stored.get(key_of("s", chat_id, row_id)))
 
 
+def place_of(chat_id: str, row_id: str) -> Place:
+    """Where the stream of a message is, with its segments and words beside."""
+    beside = prefix_of("g", chat_id, row_id), prefix_of("w", chat_id, row_id)
+    return Place(key_of("s", chat_id, row_id), beside)
+
+
+def find_beside(stored: Rows, place: Place) -> tuple[Stream | None, list[str]]:
+    """The stream at a place, and the prefixes of what lies beside it."""
+    value, used = stored.get_beside(place)
+    return parsed(value), used
+
+
 def parsed(value: Any) -> Stream | None:
     """The stream that a row says, or None of a row that chatkit did not write."""
     try:
@@ -75,9 +88,11 @@ def put(stored: Rows, lease: Lease, stream: Stream) -> None:
     stored.put(key_of("s", lease.chat_id, lease.row_id), _json.encode(stream))
 
 
-def take(stored: Rows, chat_id: str, row_id: str, epoch: int) -> Lease:
-    """Make this process the writer, above `epoch`; segments that are there are kept."""
-    lease = Lease(chat_id, row_id, epoch + 1)
+def take(stored: Rows, chat_id: str, row_id: str, before: Stream | None) -> Lease:
+    """Make this process the writer, after `before`; segments that are there are kept."""
+    # the first by the clock: of a row that is removed and made again, none is given twice
+    epoch = time.time_ns() // 1000 if before is None else before.epoch + 1
+    lease = Lease(chat_id, row_id, epoch)
     owner = _owner.this_process()
     put(stored, lease, Stream(STREAMING, owner, time.time(), lease.epoch, time.monotonic()))
     return lease
@@ -86,7 +101,7 @@ def take(stored: Rows, chat_id: str, row_id: str, epoch: int) -> Lease:
 def held(lease: Lease, stream: Stream | None) -> Stream:
     """The stream, if the lease still holds. Raises Fenced if not."""
     if stream is None:
-        raise Fenced(f"chat {lease.chat_id!r} was deleted while message {lease.row_id!r} streamed")
+        raise Fenced(f"message {lease.row_id!r} of chat {lease.chat_id!r} was deleted meanwhile")
     if stream.epoch != lease.epoch or stream.state != STREAMING:
         raise Fenced(
             f"message {lease.row_id!r} of chat {lease.chat_id!r} was taken over or ended by "

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from chatkit.errors import StoreError
 from chatkit.stores._database import Database
-from chatkit.stores._rows import Rows
+from chatkit.stores._rows import Place, Rows
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[Rows], T]
@@ -32,6 +32,7 @@ class _Job(NamedTuple):
     run: Work[Any]
     future: Future[Any]
     writes: bool
+    ahead: Place | None = None  # what is read with that of others, before
 
 
 class _Outcome(NamedTuple):
@@ -53,13 +54,13 @@ class IoThread:
         self._queue: _Queue | None = None
         _forks.threads.add(self)
 
-    async def write(self, work: Work[T]) -> T:
-        """What `work` returns, once it is on disk.
+    async def write(self, work: Work[T], *, ahead: Place | None = None) -> T:
+        """What `work` returns, once it is on disk; `ahead` is where it will look.
 
         `work` must raise `StoreError` before it writes anything: then it alone fails. If the
         transaction fails, so does every work in it, and nothing of them was written.
         """
-        return await self._submit(work, writes=True)
+        return await self._submit(work, writes=True, ahead=ahead)
 
     async def read(self, work: Work[T]) -> T:
         """What `work` returns."""
@@ -79,12 +80,12 @@ class IoThread:
             self._queue.put(close)
         await future
 
-    def _submit(self, work: Work[T], *, writes: bool) -> Future[T]:
+    def _submit(self, work: Work[T], *, writes: bool, ahead: Place | None = None) -> Future[T]:
         future: Future[T] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._queue is None:
                 self._queue = self._start()
-            self._queue.put(_Job(work, future, writes))
+            self._queue.put(_Job(work, future, writes, ahead))
         return future
 
     def _start(self) -> _Queue:
@@ -142,6 +143,7 @@ def _take(queue: _Queue) -> tuple[list[_Job], Errand | None]:
 def _run(jobs: list[_Job], opened: Callable[[], AbstractContextManager[Rows]]) -> list[_Outcome]:
     try:
         with opened() as rows:
+            rows.read_ahead([job.ahead for job in jobs if job.ahead is not None])
             return [_attempt(rows, job) for job in jobs]
     except Exception as error:  # whatever it is, all were undone, and those who wait are told
         return [_Outcome(job.future, error=error) for job in jobs]

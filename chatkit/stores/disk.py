@@ -14,21 +14,31 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from chatkit.errors import ConfigError, StoreError
 from chatkit.stores import _files, _json
 from chatkit.stores import _streams as streams
+from chatkit.stores._chats import (
+    appending,
+    copy,
+    header_of,
+    put,
+    put_files,
+    remove,
+    remove_all,
+    touch,
+    with_files,
+)
 from chatkit.stores._database import Database
-from chatkit.stores._rows import Rows, key_of, prefix_of
+from chatkit.stores._keys import key_of, prefix_of
+from chatkit.stores._rows import Rows
 from chatkit.stores._thread import IoThread
-from chatkit.stores.protocol import Lease, Row, Stored, StreamInfo, Tail
+from chatkit.stores.protocol import Lease, Row, Stored, StreamInfo, Tail, final_state
 
 POLL = 0.02  # seconds between looks for what another process writes: 2 % of a core
-VERSION = 2  # of the stored format, in each chat's header; 1 kept files in the rows
 
 
 class DiskStore:
@@ -54,30 +64,39 @@ class DiskStore:
     async def load(self, chat_id: str, *, limit: int | None = None) -> Stored | None:
         def look(stored: Rows) -> tuple[Any, list[Any]]:
             header = stored.get(key_of("c", chat_id))
-            return header, _with_files(stored, stored.latest(prefix_of("m", chat_id), limit))
+            return header, with_files(stored, stored.latest(prefix_of("m", chat_id), limit))
 
         header, rows = await self._io.read(look)
         if header is None and not rows:
             return None
-        return Stored(_header(chat_id, header), [row for row in rows if isinstance(row, dict)])
+        return Stored(header_of(chat_id, header), [row for row in rows if isinstance(row, dict)])
+
+    async def rows(self, chat_id: str, ids: Sequence[str]) -> list[Row | None]:
+        keys = [key_of("m", chat_id, id) for id in ids]
+
+        def look(stored: Rows) -> list[Any]:
+            found = stored.get_all(keys)
+            return with_files(stored, [found.get(key) for key in keys])
+
+        return [row if isinstance(row, dict) else None for row in await self._io.read(look)]
 
     async def append(
         self, chat_id: str, rows: Sequence[Row], *, header: Mapping[str, Any] | None = None
     ) -> None:
-        await self._io.write(_appending(chat_id, rows, header))
+        await self._io.write(appending(chat_id, rows, header))
 
     async def update(
         self, chat_id: str, row: Row, *, header: Mapping[str, Any] | None = None
     ) -> None:
-        key, packed, patch = key_of("m", chat_id, row["id"]), _files.pack(row), _copy(header)
+        key, packed, patch = key_of("m", chat_id, row["id"]), _files.pack(row), copy(header)
 
         def write(stored: Rows) -> None:
             if not stored.has(key):
                 raise StoreError(
                     f"chat {chat_id!r} has no message {row['id']!r} to replace: it was deleted"
                 )
-            _touch(stored, chat_id, patch)
-            _put(stored, chat_id, key, packed)
+            touch(stored, chat_id, patch)
+            put(stored, chat_id, key, packed)
 
         await self._io.write(write)
 
@@ -95,13 +114,11 @@ class DiskStore:
         return await self._io.read(lambda stored: [_revision(stored, id) for id in chat_ids])
 
     async def delete(self, chat_id: str) -> None:
-        def write(stored: Rows) -> None:
-            stored.drop(key_of("c", chat_id))
-            for kind in ("m", "s", "g", "w"):
-                stored.drop_all(prefix_of(kind, chat_id))
-            _drop_files(stored, chat_id)
+        await self._io.write(lambda stored: remove_all(stored, chat_id))
 
-        await self._io.write(write)
+    async def remove(self, chat_id: str, ids: Sequence[str]) -> None:
+        gone = list(ids)
+        await self._io.write(lambda stored: remove(stored, chat_id, gone))
 
     async def acquire(
         self,
@@ -111,23 +128,25 @@ class DiskStore:
         rows: Sequence[Row] = (),
         header: Mapping[str, Any] | None = None,
         heads: Sequence[str | None] | None = None,
+        unless: Collection[str] = (),
     ) -> Lease | None:
-        append = _appending(chat_id, rows, header) if rows or header else None
+        append = appending(chat_id, rows, header) if rows or header else None
+        over = frozenset(unless) - {streams.STREAMING}
+        place = streams.place_of(chat_id, row_id)
 
         def write(stored: Rows) -> Lease | None:
-            stream = streams.find(stored, chat_id, row_id)
+            stream, beside = streams.find_beside(stored, place)
             known = stored.get(key_of("c", chat_id)) if heads is not None else None
-            if stream is not None and stream.is_alive():
+            if stream is not None and (stream.is_alive() or stream.state in over):
                 return None
-            if heads is not None and _header(chat_id, known).get("head") not in heads:
+            if heads is not None and header_of(chat_id, known).get("head") not in heads:
                 return None
             if append is not None:
                 append(stored)
-            for kind in ("g", "w"):  # of the writer before: its row holds what it had come to
-                stored.drop_all(prefix_of(kind, chat_id, row_id))
-            return streams.take(stored, chat_id, row_id, 0 if stream is None else stream.epoch)
+            stored.drop_beside(beside)  # of the writer before: its row holds what it had come to
+            return streams.take(stored, chat_id, row_id, stream)
 
-        return await self._io.write(write)
+        return await self._io.write(write, ahead=place)
 
     async def extend(self, lease: Lease, chunks: Sequence[Row]) -> None:
         [error] = await self.extend_all([(lease, chunks)])
@@ -144,7 +163,7 @@ class DiskStore:
             errors = self._segments.add(stored, values)
             for (lease, segment), error in zip(packed, errors, strict=True):
                 if error is None:
-                    _put_files(stored, lease.chat_id, segment.files)
+                    put_files(stored, lease.chat_id, segment.files)
             return errors
 
         return await self._io.write(write)
@@ -155,19 +174,19 @@ class DiskStore:
     async def finalize(
         self, lease: Lease, row: Row, *, header: Mapping[str, Any] | None = None
     ) -> None:
-        packed, patch = _files.pack(row), _copy(header)
-        state = _final_state(row)
+        packed, patch = _files.pack(row), copy(header)
+        state, place = final_state(row), streams.place_of(lease.chat_id, lease.row_id)
 
         def write(stored: Rows) -> None:
-            stream = streams.held(lease, streams.find(stored, lease.chat_id, lease.row_id))
-            _touch(stored, lease.chat_id, patch)
-            _put(stored, lease.chat_id, key_of("m", lease.chat_id, lease.row_id), packed)
+            found, beside = streams.find_beside(stored, place)
+            stream = streams.held(lease, found)
+            touch(stored, lease.chat_id, patch)
+            put(stored, lease.chat_id, key_of("m", lease.chat_id, lease.row_id), packed)
             streams.put(stored, lease, stream.ended(state))
+            stored.drop_beside(beside)
             self._segments.forget(lease)
-            for kind in ("g", "w"):
-                stored.drop_all(prefix_of(kind, lease.chat_id, lease.row_id))
 
-        await self._io.write(write)
+        await self._io.write(write, ahead=place)
 
     async def follow(self, chat_id: str, row_id: str, since: int = 0, *, wait: float = 0.0) -> Tail:
         end = time.monotonic() + wait
@@ -194,7 +213,7 @@ class DiskStore:
             stream = streams.find(stored, chat_id, row_id)
             if stream is not None and stream.state == streams.STREAMING:
                 _, last = stored.get_with_last("", prefix)
-                stored.put(f"{prefix}{streams.number_after(last):08}", value)
+                stored.add_all([(f"{prefix}{streams.number_after(last):08}", value)])
 
         await self._io.write(write)
 
@@ -209,7 +228,7 @@ class DiskStore:
             for lease in leases:
                 prefix = prefix_of("w", lease.chat_id, lease.row_id)
                 words += [(lease, word) for word in stored.scan(prefix) if isinstance(word, dict)]
-                stored.drop_all(prefix)
+                stored.drop_beside([prefix])
             return words
 
         return await self._io.write(write)
@@ -219,7 +238,7 @@ class DiskStore:
             stream = streams.find(stored, chat_id, row_id)
             if stream is None or stream.state != streams.STREAMING or stream.is_alive():
                 return None
-            return streams.take(stored, chat_id, row_id, stream.epoch)
+            return streams.take(stored, chat_id, row_id, stream)
 
         lease = await self._io.write(write)
         if lease is None:
@@ -229,20 +248,6 @@ class DiskStore:
 
     async def close(self) -> None:
         await self._io.close()
-
-
-def _appending(
-    chat_id: str, rows: Sequence[Row], header: Mapping[str, Any] | None
-) -> Callable[[Rows], None]:
-    values = [(key_of("m", chat_id, row["id"]), _files.pack(row)) for row in rows]
-    patch = _copy(header)
-
-    def write(stored: Rows) -> None:
-        _touch(stored, chat_id, patch)
-        for key, packed in values:
-            _put(stored, chat_id, key, packed)
-
-    return write
 
 
 def _revision(stored: Rows, chat_id: str) -> int | None:
@@ -269,73 +274,6 @@ def _tail(stored: Rows, chat_id: str, row_id: str, since: int) -> Tail:
         return Tail(info, [], None)
     found = stored.scan(prefix_of("g", chat_id, row_id), f"{since:08}")
     found.append(stored.get(key_of("m", chat_id, row_id)))
-    *segments, row = _with_files(stored, found)
+    *segments, row = with_files(stored, found)
     lists = [segment if isinstance(segment, list) else [] for segment in segments]
     return Tail(info, lists, row if isinstance(row, dict) else None)
-
-
-def _put(stored: Rows, chat_id: str, key: str, packed: _files.Packed) -> None:
-    stored.put(key, packed.value)
-    _put_files(stored, chat_id, packed.files)
-
-
-def _put_files(stored: Rows, chat_id: str, files: Mapping[str, bytes]) -> None:
-    for name, content in files.items():
-        if stored.content(key_of("f", name)) != content:  # not there, or damaged
-            stored.put(key_of("f", name), content)
-        stored.put(key_of("r", chat_id, name), b"true")
-
-
-def _drop_files(stored: Rows, chat_id: str) -> None:
-    """Forget that the chat holds files, and drop those that no other chat holds."""
-    names = _names(stored, prefix_of("r", chat_id))
-    stored.drop_all(prefix_of("r", chat_id))
-    for name in names and names - _names(stored, "r/"):
-        stored.drop(key_of("f", name))
-
-
-def _names(stored: Rows, prefix: str) -> set[str]:
-    return {key.rpartition("/")[2] for key in stored.keys(prefix)}
-
-
-def _with_files(stored: Rows, values: list[Any]) -> list[Any]:
-    return _files.unpack(values, lambda name: stored.content(key_of("f", name)))
-
-
-def _touch(stored: Rows, chat_id: str, patch: Row) -> None:
-    """Merge `patch` into the chat's header, or begin one."""
-    key = key_of("c", chat_id)
-    header = _header(chat_id, stored.get(key))
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
-    own: Row = {"created_at": header.get("created_at", now), "updated_at": now}
-    # begun by the clock: a chat that is deleted and made again has no revision twice
-    own |= {"id": chat_id, "version": VERSION, "rev": header.get("rev", time.time_ns() // 1000) + 1}
-    stored.put(key, _json.encode({**header, **patch, **own}))
-
-
-def _header(chat_id: str, found: object) -> Row:
-    """The header as found, or a bare one. Raises StoreError if it is of a later format."""
-    match found:
-        case {"version": int(version)} if version > VERSION:
-            raise StoreError(
-                f"chat {chat_id!r} was saved by a newer chatkit (format {version}, this one "
-                f"knows {VERSION}): upgrade chatkit-notebook to open it"
-            )
-        case dict():
-            return found
-        case _:
-            return {"id": chat_id, "version": VERSION}
-
-
-def _final_state(row: Row) -> str:
-    match row:
-        case {"message": {"metadata": {"status": str(status)}}}:
-            return status
-        case _:
-            return "ended"
-
-
-def _copy(header: Mapping[str, Any] | None) -> Row:
-    """A copy that later changes do not reach. Raises TypeError if it is not JSON."""
-    copy: Row = _json.decode(_json.encode(dict(header or {})))
-    return copy

@@ -7,7 +7,7 @@ There is no `save(all_messages)`: two writers of one chat would lose each other'
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -58,6 +58,15 @@ class Stored:
     rows: list[Row]
 
 
+def final_state(row: Row) -> str:
+    """How a stream ends that ends with this row."""
+    match row:
+        case {"message": {"metadata": {"status": str(status)}}}:
+            return status
+        case _:
+            return "ended"
+
+
 @runtime_checkable
 class Store(Protocol):
     """Chats and live streams. Every method raises `StoreError` if the store cannot do it.
@@ -77,6 +86,9 @@ class Store(Protocol):
 
     async def load(self, chat_id: str, *, limit: int | None = None) -> Stored | None:
         """The chat with its rows (the last `limit` of them), or None if there is none."""
+
+    async def rows(self, chat_id: str, ids: Sequence[str]) -> list[Row | None]:
+        """The rows of these ids as they are stored; None where there is none."""
 
     async def append(
         self, chat_id: str, rows: Sequence[Row], *, header: Mapping[str, Any] | None = None
@@ -106,6 +118,11 @@ class Store(Protocol):
     async def delete(self, chat_id: str) -> None:
         """Remove the chat: header, rows and streams. Whoever still writes one is fenced."""
 
+    async def remove(self, chat_id: str, ids: Sequence[str]) -> None:
+        """Remove these rows and their streams, and the files that nothing else holds; an id
+        that is not there is no error. Whoever still writes one is fenced, also where its row is
+        begun again."""
+
     async def acquire(
         self,
         chat_id: str,
@@ -114,12 +131,14 @@ class Store(Protocol):
         rows: Sequence[Row] = (),
         header: Mapping[str, Any] | None = None,
         heads: Sequence[str | None] | None = None,
+        unless: Collection[str] = (),
     ) -> Lease | None:
         """Begin to write the row's stream; `rows` and `header` are appended with it, at once.
         Segments of a writer that is gone are dropped: `recover` keeps them.
 
-        None, and nothing is written, while somebody alive writes the stream; or where `heads` is
-        given and the "head" in the chat's header is none of them.
+        None, and nothing is written, while somebody alive writes the stream; where it has ended
+        in one of the states `unless`, such as "complete"; or where `heads` is given and the
+        "head" in the chat's header is none of them.
         """
 
     async def extend(self, lease: Lease, chunks: Sequence[Row]) -> None:

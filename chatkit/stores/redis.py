@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chatkit.errors import Fenced, StoreError, StoreLost
@@ -25,8 +25,6 @@ from chatkit.stores._redis_words import (
     check_format,
     decoded,
     field_of,
-    file_names,
-    final_state,
     header_of,
     id_of,
     many,
@@ -35,9 +33,10 @@ from chatkit.stores._redis_words import (
     stored_ids,
     stored_key,
 )
-from chatkit.stores.protocol import Lease, Row, Stored, StreamInfo, Tail
+from chatkit.stores.protocol import Lease, Row, Stored, StreamInfo, Tail, final_state
 
 STREAMING = b"streaming"
+CHUNK = 1000  # rows of one call
 BLOCK = 0.5  # seconds of one wait for what is new: then whoever writes may have died
 
 
@@ -67,6 +66,14 @@ class RedisStore:
             return None
         found = await self._with_files([decoded(stored_key("m", chat_id), row) for row in rows])
         return Stored(header, [row for row in found if isinstance(row, dict)])
+
+    async def rows(self, chat_id: str, ids: Sequence[str]) -> list[Row | None]:
+        key, fields = stored_key("m", chat_id), [field_of(id) for id in ids]
+        stored: list[bytes | None] = []
+        for some in _chunks(fields):
+            stored += await self._server.command("HMGET", key, *some)
+        found = await self._with_files([decoded(key, row) for row in stored])
+        return [row if isinstance(row, dict) else None for row in found]
 
     async def append(
         self, chat_id: str, rows: Sequence[Row], *, header: Mapping[str, Any] | None = None
@@ -99,6 +106,12 @@ class RedisStore:
     async def delete(self, chat_id: str) -> None:
         await self._server.run(scripts.DELETE, id_of(chat_id))
 
+    async def remove(self, chat_id: str, ids: Sequence[str]) -> None:
+        for some in _chunks(list(ids)):
+            pairs: list[Word] = [word for id in some for word in (field_of(id), id_of(chat_id, id))]
+            await self._server.run(scripts.REMOVE, id_of(chat_id), *many(pairs))
+        await self._server.run(scripts.SWEEP, id_of(chat_id))
+
     async def acquire(
         self,
         chat_id: str,
@@ -107,10 +120,12 @@ class RedisStore:
         rows: Sequence[Row] = (),
         header: Mapping[str, Any] | None = None,
         heads: Sequence[str | None] | None = None,
+        unless: Collection[str] = (),
     ) -> Lease | None:
         change = change_of(chat_id, rows, header)
         may: list[Word] = [-1] if heads is None else many([_json.encode(head) for head in heads])
-        return await self._take(change, row_id, int(bool(rows or header)), 0, *may)
+        changes = int(bool(rows or header))
+        return await self._take(change, row_id, changes, 0, *many(list(unless)), *may)
 
     async def extend(self, lease: Lease, chunks: Sequence[Row]) -> None:
         [error] = await self.extend_all([(lease, chunks)])
@@ -202,7 +217,7 @@ class RedisStore:
         return [word] if isinstance(word, dict) else []
 
     async def recover(self, chat_id: str, row_id: str) -> tuple[Lease, list[Row]] | None:
-        lease = await self._take(change_of(chat_id, (), None), row_id, 0, 1, -1)
+        lease = await self._take(change_of(chat_id, (), None), row_id, 0, 1, 0, -1)
         if lease is None:
             return None
         tail, _ = await self._look(chat_id, row_id, 0)  # nobody else can add to it any more
@@ -232,11 +247,11 @@ class RedisStore:
 
     async def _take(self, change: Change, row_id: str, *how: Word) -> Lease | None:
         """Become the writer of a stream, in place of one that is seen to be gone."""
-        changes, only_open, *heads = how
+        changes, only_open, *bounds = how
         id, owner = id_of(change.chat_id, row_id), _json.encode(_owner.this_process())
         mark, seen, key = new_mark(), b"", stored_key("s", change.chat_id, row_id)
         while True:
-            words = (changes, id, owner, mark, seen, only_open, *heads)
+            words = (changes, id, owner, mark, seen, only_open, *bounds)
             match await self._change(scripts.TAKE, change, *words):
                 case [b"done", epoch, segments]:
                     lease = Lease(change.chat_id, row_id, int(epoch))
@@ -258,7 +273,7 @@ class RedisStore:
 
     async def _with_files(self, values: list[Any]) -> list[Any]:
         contents: dict[str, bytes | None] = {}
-        if names := file_names(values):
+        if names := _files.file_names(values):
             keys = [f"chatkit:f/{name}" for name in names]
             contents = dict(zip(names, await self._server.command("MGET", *keys), strict=True))
         return _files.unpack(values, contents.get)
@@ -267,7 +282,7 @@ class RedisStore:
         row = f"message {lease.row_id!r} of chat {lease.chat_id!r}"
         match answer:
             case b"deleted":
-                return Fenced(f"chat {lease.chat_id!r} was deleted while {lease.row_id!r} streamed")
+                return Fenced(f"{row} was deleted meanwhile")
             case b"lost":
                 self._numbers.pop(lease, None)
                 return StoreLost(
@@ -297,6 +312,11 @@ class _Seen(NamedTuple):
     segments: list[bytes]
     row: bytes | None
     deleted: int  # the chat was, today
+
+
+def _chunks(words: Sequence[str]) -> list[Sequence[str]]:
+    """Not all at once: meanwhile the server answers nobody else."""
+    return [words[at : at + CHUNK] for at in range(0, len(words), CHUNK)]
 
 
 def _held(lease: Lease) -> tuple[str, str, int]:
