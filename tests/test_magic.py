@@ -16,6 +16,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from chatkit import Chat, Reply, chats, load_ipython_extension, unload_ipython_extension
+from chatkit.errors import ConfigError
 from chatkit.notebook.fields import fill, value
 from chatkit.notebook.line import SWITCHES, VALUES, parse
 from chatkit.providers import Model, options
@@ -110,7 +111,7 @@ def test_braces_around_no_name_stay_as_they_are(text: str) -> None:
     ],
 )
 def test_a_name_that_is_none_is_told_of(text: str, told: str) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ConfigError) as caught:
         fill(text, NAMES)
     assert told in str(caught.value)
 
