@@ -15,6 +15,7 @@ from typing import Any
 
 from chatkit.answers.producer import FinishEvent
 from chatkit.chat import Chat
+from chatkit.compare import compare
 from chatkit.config import begin_logging, config
 from chatkit.errors import (
     AuthError,
@@ -106,6 +107,7 @@ __all__ = [
     "UnknownPart",
     "Usage",
     "chats",
+    "compare",
     "config",
     "get_model",
     "open_store",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
 
@@ -55,6 +56,9 @@ class Host(Protocol):
     def shows(self, id: str) -> bool:
         """Whether the code that runs now shows the reply of this id, live."""
 
+    def finish(self, done: Callable[[], Future[None]]) -> None:
+        """Where nobody comes back, the code that runs now does not end before this is done."""
+
     def line(self) -> Line:
         """A line to say in what is going on; nothing is shown before it says something."""
 
@@ -80,6 +84,9 @@ class Script:
 
     def shows(self, id: str) -> bool:
         return False
+
+    def finish(self, done: Callable[[], Future[None]]) -> None:
+        """A script waits at its exit."""
 
     def line(self) -> Line:
         return TerminalLine() if sys.stderr is not None and sys.stderr.isatty() else NoLine()

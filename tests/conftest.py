@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,9 @@ class Cells:
 
     def shows(self, id: str) -> bool:
         return any(reply.id == id for reply in self.shown)
+
+    def finish(self, done: Callable[[], Future[None]]) -> None:
+        """Somebody comes back."""
 
     def line(self) -> host.Line:
         return host.NoLine()

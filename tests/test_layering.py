@@ -19,6 +19,7 @@ ROOT = Path(chatkit.__file__).parent
 LAYERS = (
     "redaction",
     "errors",
+    "fields",
     "logs",
     "defaults",
     "ids",
@@ -51,6 +52,7 @@ LAYERS = (
     "mcp",
     "ui_stream",
     "replies",
+    "scores",
     "single",
     "detached",
     "tree",
@@ -67,6 +69,7 @@ LAYERS = (
     "chat",
     "config",
     "sessions",
+    "compare",
     "worker",
     "notebook",
 )
@@ -257,6 +260,7 @@ PUBLIC = [
     "UnknownPart",
     "Usage",
     "chats",
+    "compare",
     "config",
     "get_model",
     "open_store",

@@ -1,0 +1,411 @@
+"""`compare`: what is asked, what is asked again, and what never is."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+
+from chatkit import Chat, ConfigError, Message, MessageError, MissingKey, chats, compare, get_model
+from chatkit.compare.runs import Runs
+from chatkit.providers import Model
+from chatkit.scores import Verdict, judge
+from tests.conftest import Cells
+from tests.peers import Peer
+from tests.servers import Provider
+
+COUNTRIES = [{"country": "France", "capital": "Paris"}, {"country": "Peru", "capital": "Lima"}]
+PROMPTS = {"terse": "Capital of {country}?", "polite": "Please name the capital of {country}."}
+
+
+@pytest.fixture
+def asked(provider: Provider) -> Callable[[], list[str]]:
+    """A function that tells what the provider was asked since it was last called, sorted."""
+    told = 0
+
+    def asked() -> list[str]:
+        nonlocal told
+        new = provider.requests[told:]
+        told = len(provider.requests)
+        return sorted(request.body["messages"][-1]["content"] for request in new)
+
+    return asked
+
+
+Asked = Callable[[], list[str]]
+
+
+class City(TypedDict):
+    city: str
+
+
+def statuses(runs: Runs) -> list[str]:
+    return [run.status for run in runs]
+
+
+# -- what is asked --
+
+
+def test_one_prompt_over_many_inputs_gives_their_texts_in_order(model: Model) -> None:
+    runs = compare("Say {input}", model, ["one", "two", "three"]).wait()
+    assert runs.texts == ["Answer to: Say one", "Answer to: Say two", "Answer to: Say three"]
+
+
+def test_every_prompt_is_asked_of_every_model_for_every_case(
+    provider: Provider, model: Model
+) -> None:
+    other = get_model("openai-chat/other", base_url=provider.url, api_key="k")
+    runs = compare(PROMPTS, [model, other], COUNTRIES, samples=2, options={"temperature": [0, 1]})
+    assert len(runs.wait()) == 2 * 2 * 2 * 2 * 2
+    assert set(statuses(runs)) == {"complete"}
+    bodies = [request.body for request in provider.requests]
+    assert len({(b["model"], b["temperature"], b["messages"][0]["content"]) for b in bodies}) == 16
+    [run] = runs.where(
+        prompt="polite", model="openai-chat/other", temperature=1, country="Peru", sample=2
+    )
+    assert run.text == "Answer to: Please name the capital of Peru."
+    assert (run.usage and run.usage.output_tokens) == 8
+    assert run.seconds is not None
+    assert run.seconds_to_first_token is not None
+
+
+def test_a_prompt_may_be_messages_a_chat_or_a_function_of_the_case(
+    model: Model, asked: Asked, provider: Provider
+) -> None:
+    chat = Chat("trip", model=model, system="Be brief.")
+    chat.ask("What is in Lisbon?")
+    asked()
+    runs = compare(
+        {
+            "messages": [{"role": "system", "content": "Of {country}."}, "Where is {capital}?"],
+            "function": lambda case: f"{case['capital']}!",
+            "chat": chat,
+            "on": [chat, "And in {capital}?"],
+        },
+        model,
+        COUNTRIES[:1],
+    ).wait()
+    assert asked() == ["And in Paris?", "Paris!", "What is in Lisbon?", "Where is Paris?"]
+    assert [message.role for message in runs[3].messages] == ["system", "user", "assistant", "user"]
+    assert runs[0].messages[0].text == "Of France."
+
+
+def test_system_prompts_are_compared_too(provider: Provider, model: Model) -> None:
+    runs = compare("Hi", model, system={"kind": "Be kind.", "curt": "Be curt."}).wait()
+    assert [run.place.system for run in runs] == ["kind", "curt"]
+    said = {request.body["messages"][0]["content"] for request in provider.requests}
+    assert said == {"Be kind.", "Be curt."}
+
+
+def test_a_schema_gives_objects(provider: Provider, model: Model) -> None:
+    provider.answer('{"city": "Paris"}')
+    provider.answer("no JSON")
+    runs = compare("Where? {input}", model, ["a", "b"], schema=City, concurrency=1).wait()
+    assert runs[0].object == {"city": "Paris"}
+    assert runs[1].status == "error"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"prompts": "Capital of {contry}?"}, "contry"),
+        ({"prompts": "Capital?"}, "no prompt has a field"),
+        ({"prompts": {}}, "nothing to compare"),
+        ({"prompts": {"a": 3}}, "prompt 'a'"),
+        ({"samples": 0}, "samples"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"models": []}, "nobody to ask"),
+        ({"models": ["openai/gpt-5", "openai/gpt-5"]}, "twice"),
+        ({"options": {"temprature": [0]}}, "temperature"),
+        ({"budget": -1}, "budget"),
+        ({"cases": "nowhere.csv"}, "nowhere.csv"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_before_anything_is(
+    arguments: dict[str, Any], told: str, model: Model, provider: Provider
+) -> None:
+    usual = {"prompts": PROMPTS, "models": model, "cases": COUNTRIES}
+    with pytest.raises((ConfigError, OSError), match=told):
+        compare(**{**usual, **arguments})
+    assert provider.requests == []
+
+
+def test_a_missing_key_is_said_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(MissingKey):
+        compare("Hi", "openai/gpt-5", confirm_above=100)
+
+
+def test_an_answer_of_the_model_is_no_question(model: Model) -> None:
+    with pytest.raises(MessageError, match="prompt"):
+        compare({"odd": [Message(id="1", role="assistant")]}, model)
+
+
+# -- what is asked again, and what is not --
+
+
+def test_the_same_comparison_asks_nothing_again(model: Model, asked: Asked) -> None:
+    first = compare(PROMPTS, model, COUNTRIES, samples=2).wait()
+    assert len(asked()) == 8
+    again = compare(PROMPTS, model, COUNTRIES, samples=2)
+    assert again.is_over
+    assert again.texts == first.texts
+    assert all(run.is_restored for run in again)
+    assert asked() == []
+
+
+def test_only_what_changed_is_asked(provider: Provider, model: Model, asked: Asked) -> None:
+    compare(PROMPTS, model, COUNTRIES).wait()
+    asked()
+    compare({**PROMPTS, "terse": "{country}?"}, model, COUNTRIES).wait()
+    assert asked() == ["France?", "Peru?"]
+    compare(PROMPTS, model, [*COUNTRIES, {"country": "Chad", "capital": "?"}]).wait()
+    assert asked() == ["Capital of Chad?", "Please name the capital of Chad."]
+    compare(PROMPTS, model, COUNTRIES, options={"temperature": 0}).wait()
+    assert len(asked()) == 4
+    compare({"renamed": PROMPTS["terse"]}, model, [{**each, "note": "x"} for each in COUNTRIES])
+    assert asked() == []  # what is not asked with does not count
+
+
+def test_samples_are_apart(provider: Provider, model: Model, asked: Asked) -> None:
+    for text in ("one", "two", "three"):
+        provider.answer(text)
+    runs = compare("Hi", model, samples=2, concurrency=1).wait()
+    assert runs.texts == ["one", "two"]
+    more = compare("Hi", model, samples=3).wait()
+    assert more.texts == ["one", "two", "three"]
+    assert len(asked()) == 3
+
+
+def test_the_same_question_twice_in_a_grid_is_asked_twice(model: Model, asked: Asked) -> None:
+    compare({"a": "Hi", "b": "Hi"}, model).wait()
+    assert asked() == ["Hi", "Hi"]
+
+
+def test_fresh_asks_all_again_beside(provider: Provider, model: Model) -> None:
+    provider.answer("old")
+    provider.answer("new")
+    compare("Hi", model).wait()
+    [run] = compare("Hi", model, fresh=True).wait()
+    assert (run.text, [message.text for message in run.older]) == ("new", ["old"])
+    [run] = compare("Hi", model).wait()
+    assert (run.text, [message.text for message in run.older]) == ("new", ["old"])
+    assert len(provider.requests) == 2
+
+
+def test_an_error_is_kept_and_retried(provider: Provider, model: Model) -> None:
+    provider.refuse(400, {"error": {"message": "no such thing"}})
+    runs = compare("Say {input}", model, ["a", "b"], concurrency=1).wait()
+    assert statuses(runs) == ["error", "complete"]
+    assert "no such thing" in str(runs[0].error)
+    assert runs.retry().wait().texts == ["Answer to: Say a", "Answer to: Say b"]
+    assert len(provider.requests) == 3
+
+
+def test_one_run_is_asked_again_beside(provider: Provider, model: Model) -> None:
+    runs = compare("Say {input}", model, ["a", "b"]).wait()
+    provider.answer("another")
+    runs.retry(runs[1], fresh=True).wait()
+    assert runs.texts == ["Answer to: Say a", "another"]
+    assert [message.text for message in runs[1].older] == ["Answer to: Say b"]
+
+
+def test_stop_keeps_what_came_and_the_rest_is_asked_next_time(
+    provider: Provider, model: Model
+) -> None:
+    answer = provider.answer("one two three", gated=True)
+    runs = compare("Say {input}", model, ["a", "b", "c"], concurrency=1)
+    answer.release(2)
+    provider.until(lambda: provider.bytes_taken > 300)
+    arrived = threading.Event()
+    runs.observe(lambda _: arrived.set() if "two" in runs[0].text else None)
+    assert arrived.wait(10) or "two" in runs[0].text
+    runs.stop().wait()
+    assert statuses(runs) == ["stopped", "skipped", "skipped"]
+    assert runs.texts == ["one two ", "", ""]
+    assert "stopped" in str(runs[1].error)
+    again = compare("Say {input}", model, ["a", "b", "c"]).wait()
+    assert again.texts == ["Answer to: Say a", "Answer to: Say b", "Answer to: Say c"]
+    assert [message.text for message in again[0].older] == ["one two "]
+
+
+def test_no_more_than_so_many_go_at_once(provider: Provider, model: Model) -> None:
+    answers = [provider.answer(f"{number}", gated=True) for number in range(6)]
+    runs = compare("Say {input}", model, list("abcdef"), concurrency={"openai-chat": 2})
+    for count in range(6):
+        under_way = min(6, 2 + count)
+        provider.until(partial(lambda wanted: len(provider.requests) == wanted, under_way))
+        answers[count].open()
+    runs.wait()
+    assert len(provider.requests) == 6
+
+
+def test_rows_are_readable_at_any_time(provider: Provider, model: Model) -> None:
+    provider.answer("first")
+    held = provider.answer("second", gated=True)
+    runs = compare("Say {input}", model, ["a", "b", "c"], concurrency=1)
+    provider.until(lambda: len(provider.requests) == 2)
+    rows = runs.rows()
+    assert [row["status"] for row in rows[1:]] == ["streaming", "queued"]
+    assert rows[0] | {"text": "first", "status": "complete", "input": "a"} == rows[0]
+    held.open()
+    runs.wait()
+
+
+# -- cells, kernels --
+
+
+def test_a_cell_that_runs_again_takes_over_what_is_under_way(
+    provider: Provider, model: Model, cells: Cells, asked: Asked
+) -> None:
+    held = provider.answer("held", gated=True)
+    with cells("a"):
+        first = compare("Say {input}", model, ["a", "b"], concurrency=1)
+    provider.until(lambda: len(provider.requests) == 1)
+    with cells("a"):
+        second = compare("Now {input}", model, ["b"], concurrency=1)
+        third = compare("Say {input}", model, ["a", "c"], concurrency=1)
+    second.wait()
+    held.open()
+    assert third.wait().texts == ["held", "Answer to: Say c"]
+    assert statuses(first.wait()) == ["complete", "skipped"]
+    assert asked() == ["Now b", "Say a", "Say c"]
+
+
+def test_two_processes_that_share_a_grid_ask_each_once(provider: Provider, tmp_path: Path) -> None:
+    code = "runs = compare('Say {input}', model, list(range(200)), store=store)"
+    peers = [Peer(provider.url, tmp_path / "s") for _ in range(2)]
+    with peers[0] as one, peers[1] as two:
+        for peer in (one, two):
+            peer.do("from chatkit import compare")
+            peer.start(code)
+        for peer in (one, two):
+            peer.finish()
+        ours, theirs = (peer.get("runs.wait().texts") for peer in (one, two))
+    assert ours == theirs == [f"Answer to: Say {number}" for number in range(200)]
+    assert len(provider.requests) == 200
+
+
+def test_what_a_killed_process_asked_is_asked_again(provider: Provider, tmp_path: Path) -> None:
+    held = provider.answer("half of it", gated=True)
+    code = "runs = compare('Say {input}', model, ['a', 'b', 'c'], store=store, concurrency=2)"
+    with Peer(provider.url, tmp_path / "s") as one:
+        one.do("from chatkit import compare")
+        one.do(code)
+        held.release(1)
+        one.until("runs[0].text == 'half ' and runs.counts.get('complete') == 2")
+        one.kill()
+    with Peer(provider.url, tmp_path / "s") as two:
+        two.do("from chatkit import compare")
+        two.do(code)
+        texts = ["Answer to: Say a", "Answer to: Say b", "Answer to: Say c"]
+        assert two.get("runs.wait().texts") == texts
+    assert len(provider.requests) == 4
+
+
+# -- costs --
+
+
+def test_a_budget_is_not_passed(provider: Provider) -> None:
+    model = get_model("azure/gpt-4o-2024-08-06", base_url=provider.url, api_key="k")
+    usage = {"prompt_tokens": 10, "completion_tokens": 1000, "total_tokens": 1010}
+    for _ in range(9):
+        provider.answer("word", usage=usage)  # about one cent each
+    asking: dict[str, Any] = {"options": {"max_tokens": 1000}, "budget": 0.035}
+    runs = compare("Say {input}", model, list(range(9)), **asking).wait()
+    assert runs.counts == {"complete": 3, "skipped": 6}
+    assert 0.03 <= runs.cost <= 0.035
+    assert "budget of $0.04" in str(runs[8].error)
+    assert compare("Say {input}", model, list(range(9)), **asking).wait().counts == runs.counts
+    assert len(provider.requests) == 3
+
+
+def test_a_budget_without_a_price_is_refused(model: Model) -> None:
+    with pytest.raises(ConfigError, match="price of openai-chat/test"):
+        compare("Hi", model, budget=1.0)
+
+
+def test_what_would_cost_much_waits_to_be_started(provider: Provider, cells: Cells) -> None:
+    model = get_model("azure/gpt-4o-2024-08-06", base_url=provider.url, api_key="k")
+    with cells("a"):
+        runs = compare("Say {input}", model, list(range(5)), confirm_above=0.001)
+    assert runs.is_held
+    assert runs.estimate > 0.001
+    with pytest.raises(ConfigError, match="start"):
+        runs.wait()
+    assert provider.requests == []
+    assert len(runs.start().wait().where(status="complete")) == 5
+
+
+def test_where_nobody_can_start_it_that_is_an_error(provider: Provider) -> None:
+    model = get_model("azure/gpt-4o-2024-08-06", base_url=provider.url, api_key="k")
+    with pytest.raises(ConfigError, match="budget="):
+        compare("Say {input}", model, list(range(5)), confirm_above=0.001)
+
+
+# -- scores --
+
+
+def test_scores_are_computed_once_and_never_ask_the_model(model: Model, asked: Asked) -> None:
+    calls = itertools.count()
+
+    def right(reply: Any, case: Any) -> bool:
+        next(calls)
+        return case["country"] in reply.text
+
+    runs = compare(PROMPTS, model, COUNTRIES, scores={"right": right}).wait()
+    assert [run.scores["right"] for run in runs] == [Verdict(True)] * 4
+    asked()
+    again = compare(PROMPTS, model, COUNTRIES, scores={"right": right}).wait()
+    assert [run.scores["right"] for run in again] == [Verdict(True)] * 4
+    assert next(calls) == 4
+    changed = compare(PROMPTS, model, COUNTRIES, scores={"long": lambda r, c: len(r.text)}).wait()
+    assert [run.scores["long"].value for run in changed][:1] == [29]
+    assert asked() == []
+
+
+def test_an_error_in_a_score_is_kept(model: Model) -> None:
+    [run] = compare("Hi", model, scores={"broken": lambda reply, case: 1 / 0}).wait()
+    assert run.status == "complete"
+    assert "ZeroDivisionError" in run.scores["broken"].error
+
+
+def test_a_judge_is_asked_once(provider: Provider, model: Model, asked: Asked) -> None:
+    judging = get_model("openai-chat/judge", base_url=provider.url, api_key="k")
+    provider.answer("Paris")
+    provider.answer('{"reason": "It names it.", "verdict": "yes"}')
+    scores = {"good": judge(judging, "It names {capital}.")}
+    [run] = compare("Capital of {country}?", model, COUNTRIES[:1], scores=scores).wait()
+    assert (run.scores["good"].value, run.scores["good"].reason) == (True, "It names it.")
+    assert len(asked()) == 2
+    [run] = compare("Capital of {country}?", model, COUNTRIES[:1], scores=scores).wait()
+    assert run.scores["good"].value is True
+    assert asked() == []
+
+
+# -- what becomes of the runs --
+
+
+def test_a_run_goes_on_as_a_chat(model: Model) -> None:
+    runs = compare("Capital of {country}?", model, COUNTRIES, system="Be brief.").wait()
+    chat = runs[1].chat()
+    assert [message.text for message in chat.messages] == [
+        "Capital of Peru?",
+        "Answer to: Capital of Peru?",
+    ]
+    assert chat.system == "Be brief."
+    assert chat.ask("And its river?").text == "Answer to: And its river?"
+    assert len(runs[1].chat().messages) == 4
+    assert [info.id for info in chats()] == [chat.id]  # the comparison itself is no chat
+
+
+def test_deleted_answers_are_gone(model: Model, asked: Asked) -> None:
+    compare("Hi", model).wait().delete()
+    asked()
+    compare("Hi", model).wait()
+    assert asked() == ["Hi"]
