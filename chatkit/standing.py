@@ -63,7 +63,10 @@ def cost_words(cost: float | None) -> str:
     """US dollars: `$0.0012`, `$120.50`; "" for nothing."""
     if not cost:
         return ""
-    return f"${cost:,.2f}" if cost >= 10 else f"${cost:.2g}"
+    if cost >= 10:
+        return f"${cost:,.2f}"
+    digits = f"{float(f'{cost:.2g}'):.12f}"  # and never `6e-05`
+    return f"${digits.rstrip('0').rstrip('.')}"
 
 
 def _standing(message: Message) -> str:

@@ -53,6 +53,9 @@ class FakeRuns(list[Run]):
             "cases": self.cases,
             "samples": samples,
         }
+        judged = (verdict.cost or 0.0 for run in self for verdict in run.scores.values())
+        self.cost = sum(run.cost or 0.0 for run in self) + sum(judged)
+        self.thresholds = dict.fromkeys(self.score_names, 1.0)
         self.left: float | None = None
         self.notes: list[str] = []
         self.estimate: float | None = None
@@ -67,12 +70,6 @@ class FakeRuns(list[Run]):
     def is_over(self) -> bool:
         """Whether nothing more comes of any."""
         return all(run.is_over for run in self)
-
-    @property
-    def spent(self) -> float:
-        """US dollars, of the answers and of the judges."""
-        judged = (verdict.cost or 0.0 for run in self for verdict in run.scores.values())
-        return sum(run.cost or 0.0 for run in self) + sum(judged)
 
 
 def answer(

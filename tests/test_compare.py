@@ -15,6 +15,7 @@ from chatkit import Chat, ConfigError, Message, MessageError, MissingKey, chats,
 from chatkit.compare.runs import Runs
 from chatkit.providers import Model
 from chatkit.scores import Verdict, judge
+from tests import redis_server
 from tests.conftest import Cells
 from tests.peers import Peer
 from tests.servers import Provider
@@ -277,9 +278,20 @@ def test_a_cell_that_runs_again_takes_over_what_is_under_way(
     assert asked() == ["Now b", "Say a", "Say c"]
 
 
-def test_two_processes_that_share_a_grid_ask_each_once(provider: Provider, tmp_path: Path) -> None:
+@pytest.fixture(
+    params=["disk", pytest.param("redis", marks=[pytest.mark.redis, redis_server.needed])]
+)
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store is that processes share."""
+    if request.param == "redis":
+        url: str = request.getfixturevalue("redis").url
+        return url
+    return str(tmp_path / "s")
+
+
+def test_two_processes_that_share_a_grid_ask_each_once(provider: Provider, shared: str) -> None:
     code = "runs = compare('Say {input}', model, list(range(200)), store=store)"
-    peers = [Peer(provider.url, tmp_path / "s") for _ in range(2)]
+    peers = [Peer(provider.url, shared) for _ in range(2)]
     with peers[0] as one, peers[1] as two:
         for peer in (one, two):
             peer.do("from chatkit import compare")

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatkit import ConfigError
-from chatkit.compare.axis import Quantity, scale
 from chatkit.compare.labels import money, seconds_words, short_number
 from chatkit.compare.plot import Plot, plot_of
+from chatkit.compare.plot.axis import Quantity, scale
+from chatkit.compare.plot.scatter import WIDTH, Point, scatter
 from chatkit.compare.run import Place
-from chatkit.compare.scatter import WIDTH, Point, scatter
 from chatkit.messages import Message
 from tests.comparing import FakeRuns, answer, runs_of
 from tests.hostile import SHORT

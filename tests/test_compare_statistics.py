@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 import pytest
 
-from chatkit.compare.statistics import (
+from chatkit.compare.summary.statistics import (
     Wins,
     estimate,
     interval,

@@ -8,8 +8,8 @@ import pandas
 import pytest
 
 from chatkit.compare.run import Place, Run
-from chatkit.compare.statistics import estimate, sign_test, wilson
 from chatkit.compare.summary import Summary
+from chatkit.compare.summary.statistics import estimate, sign_test, wilson
 from chatkit.messages import Message
 from chatkit.scores.verdict import Verdict
 from tests.comparing import FakeRuns, answer, runs_of
@@ -75,7 +75,8 @@ def test_a_case_with_too_few_answers_yet_is_left_out_of_pass_at_k() -> None:
 def test_a_number_counts_as_right_from_1_or_from_its_threshold() -> None:
     runs = runs_of(samples=2, scores={"judge": lambda run: 0.8 if run.sample == 1 else 0.2})
     assert Summary(runs).rows()[0]["judge.pass@2"] == 0.0
-    assert Summary(runs, thresholds={"judge": 0.7}).rows()[0]["judge.pass@2"] == 1.0
+    runs.thresholds["judge"] = 0.7
+    assert Summary(runs).rows()[0]["judge.pass@2"] == 1.0
 
 
 def test_tokens_and_costs_are_added_up_and_those_of_judges_apart() -> None:

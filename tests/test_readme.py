@@ -42,8 +42,9 @@ def test_the_readme_maps_every_module() -> None:
     names = {file.name for file in root.glob("*.py")} | {
         f"{file.parent.name}/" for file in root.glob("*/__init__.py")
     }
-    for package in ("answers", "detached"):
+    for package in ("answers", "compare", "detached"):
         names |= {file.name for file in (root / package).glob("*.py")}
+        names |= {f"{file.parent.name}/" for file in (root / package).glob("*/__init__.py")}
     told = {line.split()[0] for line in README.split("chatkit/\n")[1].split("```")[0].splitlines()}
     assert told == names - {"__init__.py"}
 

@@ -24,9 +24,9 @@ from chatkit.progress import progress
 from chatkit.standing import count_of
 
 if TYPE_CHECKING:
+    from chatkit.compare.diff import Diff
     from chatkit.compare.plot import Plot
     from chatkit.compare.summary import Summary
-    from chatkit.compare.words import Diff
 
 Changed = Callable[[set[int]], None]
 
@@ -254,11 +254,11 @@ class Runs(Sequence[Run]):
         """Scores with their intervals, errors, tokens, cost and time, and who wins against whom."""
         from chatkit.compare.summary import Summary
 
-        return Summary(self, thresholds=self.thresholds)
+        return Summary(self)
 
     def diff(self, a: Any, b: Any, **where: Any) -> Diff:
         """What differs, word by word, between two prompts, models, system prompts or options."""
-        from chatkit.compare.words import diff_of
+        from chatkit.compare.diff import diff_of
 
         return diff_of(self, a, b, **where)
 

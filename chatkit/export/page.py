@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import groupby
 from typing import Literal
@@ -48,7 +48,7 @@ _PAGE = """<!doctype html>
 </head>
 <body>
 <header><h1>{title}</h1><p>{line}</p></header>
-<main class="chatkit-saved">
+<main class="{kind}">
 {body}
 </main>
 </body>
@@ -65,13 +65,18 @@ def to_html(title: str, messages: Sequence[Message]) -> str:
     usage = sum((message.usage or Usage() for message in messages), Usage())
     cost = sum(message.cost or 0 for message in messages)
     told = (count_of(len(messages), "message"), token_words(usage), cost_words(cost))
-    return _PAGE.format(
-        policy=_POLICY,
-        title=escape(title),
-        line=" · ".join(filter(None, told)),
-        css=PAGE + SAVED + render.CSS,
-        body="\n".join(_article(message, "all") for message in ticking(messages)),
-    )
+    said = "\n".join(_article(message, "all") for message in ticking(messages))
+    css = PAGE + SAVED + render.CSS
+    return page(escape(title), told, said, css=css, kind="chatkit-saved")
+
+
+def page(title: str, told: Iterable[str], body: str, *, css: str, kind: str) -> str:
+    """A page that stands alone, runs nothing and loads nothing; all of it is HTML already.
+
+    `told` stands side by side under the title; `kind` is the class of what holds the `body`.
+    """
+    line = " · ".join(filter(None, told))
+    return _PAGE.format(policy=_POLICY, title=title, line=line, css=css, body=body, kind=kind)
 
 
 def html_fragment(messages: Sequence[Message], *, newest: int = 200, size: int = 500_000) -> str:

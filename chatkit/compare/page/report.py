@@ -11,29 +11,11 @@ from chatkit.compare.plot import plot_of
 from chatkit.compare.rows import Compared
 from chatkit.compare.run import Run
 from chatkit.compare.summary import Summary
+from chatkit.export.page import page
 from chatkit.messages import Message, Usage
 from chatkit.progress import ticking
 from chatkit.standing import cost_words, count_of, token_words
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="referrer" content="no-referrer">
-<title>{title}</title>
-<style>{css}</style>
-</head>
-<body>
-<header><h1>{title}</h1><p>{line}</p></header>
-<main class="ck-runs">
-{body}
-</main>
-</body>
-</html>
-"""
 _LONGEST = 20_000  # characters of a message of a prompt
 _MOST_PLOTS = 6
 _MOST_ERRORS = 100  # that differ
@@ -51,13 +33,8 @@ def report_html(runs: Compared, *, title: str = "Comparison") -> str:
         ("All answers", _table(runs)),
         ("Errors", _errors(runs)),
     )
-    return _PAGE.format(
-        policy=_POLICY,
-        title=safe(title),
-        line=" · ".join(filter(None, _line(runs))),
-        css=report_style(),
-        body="\n".join(_section(name, inside) for name, inside in sections if inside),
-    )
+    body = "\n".join(_section(name, inside) for name, inside in sections if inside)
+    return page(safe(title), _line(runs), body, css=report_style(), kind="ck-runs")
 
 
 def _section(name: str, inside: str) -> str:

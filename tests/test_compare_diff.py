@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatkit import compare
-from chatkit.compare.pieces import Piece, diff_words
+from chatkit.compare.diff import Pair
+from chatkit.compare.diff.pieces import Piece, diff_words
 from chatkit.compare.runs import Runs
-from chatkit.compare.words import Pair
 from chatkit.errors import ConfigError
 from chatkit.messages import Message, TextPart
 from chatkit.providers import Model

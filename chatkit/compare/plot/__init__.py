@@ -10,12 +10,12 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import NamedTuple
 
-from chatkit.compare.axis import Quantity
 from chatkit.compare.labels import money, option_words, safe, seconds_words, short_number
+from chatkit.compare.plot.axis import Quantity
+from chatkit.compare.plot.scatter import Point, scatter
 from chatkit.compare.rows import Compared
 from chatkit.compare.run import Run
-from chatkit.compare.scatter import Point, scatter
-from chatkit.compare.statistics import Estimate, estimate
+from chatkit.compare.summary.statistics import Estimate, estimate
 from chatkit.errors import ConfigError
 from chatkit.standing import count_of
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, overload
 
+from chatkit.compare.diff.pieces import Piece, diff_words
 from chatkit.compare.labels import brief, option_words, safe
-from chatkit.compare.pieces import Piece, diff_words
 from chatkit.compare.rows import Compared
 from chatkit.compare.run import Run
 from chatkit.errors import ConfigError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
-from chatkit.compare.axis import Quantity, Scale, scale
 from chatkit.compare.labels import brief, safe
+from chatkit.compare.plot.axis import Quantity, Scale, scale
 
 WIDTH = 640
 _RIGHT, _TOP, _BOTTOM = 616, 44, 336  # of the frame in which points stand

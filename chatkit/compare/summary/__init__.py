@@ -10,9 +10,10 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
+from chatkit.compare.labels import option_words
 from chatkit.compare.rows import Compared, Row, frame, free_names, names_in
 from chatkit.compare.run import Run
-from chatkit.compare.statistics import estimate, pass_at_k, sign_test, wins
+from chatkit.compare.summary.statistics import estimate, pass_at_k, sign_test, wins
 
 MOST = 30  # labels of a side of which each two are compared
 _LARGEST = 1e150  # of a score: the square of a larger one is no float
@@ -40,17 +41,17 @@ class Summary:
 
     A mean is over cases, each of which counts once however many samples it has, and so does its
     interval (of 95 %); answers that have no score are left out of both. For pass@k an answer is
-    right where its score is true, or at least 1, or what `thresholds` says for that score.
+    right where its score is true, or at least the score's threshold.
     """
 
-    def __init__(self, runs: Compared, *, thresholds: Mapping[str, float] = {}) -> None:
+    def __init__(self, runs: Compared) -> None:
         self.score_names = list(runs.score_names)
         self.samples = runs.samples
         self.sides = {
             "prompt": list(runs.prompts),
             "system": list(runs.systems),
             "model": list(runs.models),
-            "options": [_words(each) for each in runs.variants],
+            "options": [option_words(each) for each in runs.variants],
         }
         self.cases = len(runs.cases)
         self.is_over = runs.is_over
@@ -59,7 +60,7 @@ class Summary:
             "option", names_in(runs.variants), {*_FIXED, *self.columns.values()}
         )
         groups = _groups(runs)
-        self._rows = [self._row(each, thresholds) for each in groups.values()]
+        self._rows = [self._row(each, runs.thresholds) for each in groups.values()]
         self._wins = list(self._compared(groups))
 
     def rows(self) -> list[Row]:
@@ -89,12 +90,12 @@ class Summary:
         return frame(rows, {name for row in rows[:1] for name in row if name not in labels})
 
     def __repr__(self) -> str:
-        from chatkit.compare.tables import summary_text
+        from chatkit.compare.summary.tables import summary_text
 
         return summary_text(self)
 
     def _repr_html_(self) -> str:
-        from chatkit.compare.tables import summary_html
+        from chatkit.compare.summary.tables import summary_html
 
         return summary_html(self)
 
@@ -130,14 +131,9 @@ class Summary:
 def _groups(runs: Iterable[Run]) -> dict[Labels, list[Run]]:
     found: dict[Labels, list[Run]] = {}
     for run in runs:
-        labels = Labels(run.prompt, run.place.system, run.model, _words(run.options))
+        labels = Labels(run.prompt, run.place.system, run.model, option_words(run.options))
         found.setdefault(labels, []).append(run)
     return found
-
-
-def _words(options: Mapping[str, Any]) -> str:
-    """Options in words that differ where they do: `temperature 0.7, seed '1'`."""
-    return ", ".join(f"{name} {value!r}" for name, value in options.items())
 
 
 def _numbers(runs: Iterable[Run], score: str) -> Numbers:
