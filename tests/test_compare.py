@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 from collections.abc import Callable
@@ -109,6 +110,8 @@ def test_a_schema_gives_objects(provider: Provider, model: Model) -> None:
     runs = compare("Where? {input}", model, ["a", "b"], schema=City, concurrency=1).wait()
     assert runs[0].object == {"city": "Paris"}
     assert runs[1].status == "error"
+    provider.answer('{"value": 3}')
+    assert compare("How many?", model, schema=int).wait()[0].object == 3
 
 
 @pytest.mark.parametrize(
@@ -145,6 +148,13 @@ def test_a_missing_key_is_said_before_anything_is_asked(monkeypatch: pytest.Monk
 def test_an_answer_of_the_model_is_no_question(model: Model) -> None:
     with pytest.raises(MessageError, match="prompt"):
         compare({"odd": [Message(id="1", role="assistant")]}, model)
+
+
+def test_runs_can_be_awaited(model: Model) -> None:
+    async def ask() -> list[str]:
+        return (await compare("Say {input}", model, ["one"])).texts
+
+    assert asyncio.run(ask()) == ["Answer to: Say one"]
 
 
 # -- what is asked again, and what is not --

@@ -151,8 +151,11 @@ class Run:
     @property
     def object(self) -> Any:
         """What an answer of a given `schema` says, as plain JSON; None where it has none."""
-        message = self.message
-        return None if message is None or self.settings.schema is None else partial_of(message)
+        message, schema = self.message, self.settings.schema
+        if message is None or schema is None:
+            return None
+        told = partial_of(message)
+        return told.get("value") if schema.wraps and isinstance(told, dict) else told
 
     @property
     def error(self) -> Exception | None:

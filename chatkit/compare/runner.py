@@ -88,23 +88,16 @@ class Runner(Running):
     def stop(self) -> None:
         """Ask no more, and stop what is under way; what came is kept."""
         self._drop(STOPPED)
+        self._elsewhere.clear()  # these go on where they are
         for lane in self._lanes.values():
             for attempt in list(lane.busy.values()):
                 attempt.producer.stop()
         self._settle()
 
-    def stop_one(self, run: Run) -> None:
-        """The same, of one run."""
-        for lane in self._lanes.values():
-            if run in lane.waiting:
-                lane.waiting.remove(run)
-                self._skip(run, STOPPED)
-            elif run in lane.busy:
-                lane.busy[run].producer.stop()
-
     def give_way(self) -> None:
         """Ask no more: another one does."""
         self._drop(REPLACED)
+        self._elsewhere.clear()
         self._scoring.drop()
         self._settle()
 

@@ -33,6 +33,7 @@ class Schema:
     name: str
     json: JSON
     read: Callable[[Any], Any] = field(repr=False, compare=False)  # of a codec
+    wraps: bool = False  # whether what is asked for is no object, and stands in one as "value"
 
     def load(self, value: Any) -> Any:
         """The Python value of a JSON value. Raises SchemaMismatch, for the model to read."""
@@ -64,7 +65,7 @@ def schema_of(kind: Any) -> Schema:
         is_wrapped = isinstance(value, dict) and "value" in value
         return wrapped.read(value if is_wrapped else {"value": value})["value"]
 
-    return Schema(name, wrapped.json, read)
+    return Schema(name, wrapped.json, read, wraps=True)
 
 
 def parameters_of(function: Callable[..., Any]) -> Schema:
