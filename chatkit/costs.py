@@ -8,6 +8,7 @@ marked; a price that is not known is never guessed.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,11 +43,14 @@ LISTED = {
     "zai": "zai",
 }
 
+_loaded = threading.Event()  # the price list is
+
 
 def cost_of(provider: str, model: str, usage: Usage) -> float | None:
     """US dollars by today's list price, None where the model or the usage is not known.
 
-    0.0 on servers of one's own. The first call takes a quarter of a second, to load the list.
+    0.0 on servers of one's own. The first call takes a quarter of a second, to load the list:
+    see `is_at_hand`.
     """
     if provider in FREE:
         return 0.0
@@ -65,8 +69,15 @@ def cost_of(provider: str, model: str, usage: Usage) -> float | None:
         found = genai_prices.calc_price(counted, model, provider_id=LISTED[provider])
     except (LookupError, ValueError):  # no such model, or counts that contradict each other
         return None
+    finally:
+        _loaded.set()
     # some models are listed without a price
     return None if found.model_price.output_mtok is None else float(found.total_price)
+
+
+def is_at_hand(provider: str) -> bool:
+    """Whether a cost can be told at once: nothing has to be loaded for it any more."""
+    return provider not in LISTED or _loaded.is_set()
 
 
 def estimated(text_in: str, text_out: str) -> Usage:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import random
 import sys
 import time
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from chatkit.errors import ConnectionFailed, ProviderError, RateLimited, StreamCut
@@ -32,6 +34,7 @@ log = logging.getLogger("chatkit.http")
 
 TRIES = 3
 CONNECT_TIMEOUT = 10.0
+KEPT = 30.0  # seconds that a connection is kept for another answer
 READ_TIMEOUT = 600.0  # a model may think for minutes
 LONGEST_ANSWER = 4 * 3600.0  # seconds; pings alone would keep a stream alive for ever
 LARGEST_BODY = 64 << 20  # bytes; 100,000 tokens have some 20 MB
@@ -43,10 +46,15 @@ _BROKEN = frozenset(("RemoteProtocolError", "ReadError", "WriteError", "CloseErr
 
 
 class Transport:
-    """Connections, one pool for every stream of a loop."""
+    """The connections of a loop, kept for the streams to come.
+
+    Each stream has a client to itself: httpx looks through all connections of a client whenever
+    a request begins or ends, which with two hundred of them takes longer than a short answer.
+    """
 
     def __init__(self) -> None:
-        self._client: httpx.AsyncClient | None = None
+        self._idle: defaultdict[str, deque[_Idle]] = defaultdict(deque)  # by host, last used last
+        self._ssl: Any = None  # reading the certificates takes longer than all the rest
         self._limits = Limits()
 
     @asynccontextmanager
@@ -58,35 +66,59 @@ class Transport:
         `report` is told before each wait. Raises ProviderError, ConnectionFailed, and StreamCut
         out of the block where the body breaks off, falls silent or has no end.
         """
-        client = model.client or self._own_client()
+        host = urlsplit(request.url).netloc
         key = request.headers.get(model.endpoint.key_header, "")
-        gate = self._limits.gate(urlsplit(request.url).netloc, key)
-        response = await _answer(client, gate, model, request, report)
+        client = model.client or self._taken(host)
         try:
-            async with aclosing(_body(client, model, response)) as body:
-                yield body
-        except _errors(client) as error:
-            raise _broken_off(model, error) from error
+            gate = self._limits.gate(host, key)
+            response = await _answer(client, gate, model, request, report)
+            try:
+                async with aclosing(_body(client, model, response)) as body:
+                    yield body
+            except _errors(client) as error:
+                raise _broken_off(model, error) from error
+            finally:
+                await response.aclose()
         finally:
-            await response.aclose()
+            if client is not model.client:
+                await self._keep(host, client)
 
     async def aclose(self) -> None:
-        """Close what is open. A client of the user's own stays as it is."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        """Close what is kept. A client of the user's own stays as it is."""
+        await self._close_idle(since=math.inf)
 
-    def _own_client(self) -> httpx.AsyncClient:
-        if self._client is None:
-            import httpx
+    def _taken(self, host: str) -> httpx.AsyncClient:
+        """A client for one stream; its connection, if there is one kept, is to this host."""
+        return self._idle[host].pop().client if self._idle[host] else self._made()
 
-            self._client = httpx.AsyncClient(
-                limits=httpx.Limits(max_connections=None, keepalive_expiry=30),
-                headers={"user-agent": "chatkit"},
-                mounts=dict.fromkeys(_LOOPBACK),  # a proxy cannot reach this machine's servers
-                follow_redirects=False,  # the key would go along
-            )
-        return self._client
+    async def _keep(self, host: str, client: httpx.AsyncClient) -> None:
+        now = time.monotonic()
+        self._idle[host].append(_Idle(client, now))
+        await self._close_idle(since=now - KEPT)
+
+    async def _close_idle(self, *, since: float) -> None:
+        for idle in list(self._idle.values()):
+            while idle and idle[0].since < since:
+                await idle.popleft().client.aclose()
+
+    def _made(self) -> httpx.AsyncClient:
+        import httpx
+
+        self._ssl = self._ssl or httpx.create_ssl_context()
+        return httpx.AsyncClient(
+            verify=self._ssl,
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=KEPT),
+            headers={"user-agent": "chatkit"},
+            mounts=dict.fromkeys(_LOOPBACK),  # a proxy cannot reach this machine's servers
+            follow_redirects=False,  # the key would go along
+        )
+
+
+class _Idle(NamedTuple):
+    """A client that nobody uses, and since when."""
+
+    client: httpx.AsyncClient
+    since: float
 
 
 async def _answer(
@@ -136,8 +168,9 @@ async def _try(client: Any, gate: Gate, model: Model, request: WireRequest, repo
 
 
 def _note(method: str, url: str, response: Any, seconds: float) -> None:
-    id = request_id(response.headers) or "no request id"
-    log.debug("%s %s: %d in %.2f s (%s)", method, url, response.status_code, seconds, id)
+    if log.isEnabledFor(logging.DEBUG):
+        id = request_id(response.headers) or "no request id"
+        log.debug("%s %s: %d in %.2f s (%s)", method, url, response.status_code, seconds, id)
 
 
 def _built(client: Any, model: Model, request: WireRequest, url: str) -> Any:

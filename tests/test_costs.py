@@ -119,16 +119,16 @@ def test_prices_are_asked_of_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_price_list_is_loaded_when_a_price_is_asked_for_and_not_for_a_free_one() -> None:
     code = """
 import sys
-from chatkit.costs import cost_of
+from chatkit.costs import cost_of, is_at_hand
 from chatkit.messages import Usage
 usage = Usage(input_tokens=1, output_tokens=1)
 cost_of("local", "smollm2", usage), cost_of("acme", "m", usage)
-print("genai_prices" in sys.modules)
+print("genai_prices" in sys.modules, is_at_hand("local"), is_at_hand("acme"), is_at_hand("openai"))
 cost_of("openai", "gpt-4o", usage)
-print("genai_prices" in sys.modules)
+print("genai_prices" in sys.modules, is_at_hand("openai"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True"]
+    assert done.stdout.split() == ["False", "True", "True", "False", "True", "True"]
 
 
 # -- what is not told --

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -10,10 +13,13 @@ import pytest
 from chatkit.answers import journal as journals
 from chatkit.answers.feed import Feed
 from chatkit.answers.journal import Journal
+from chatkit.answers.producer import Ask, Producer
+from chatkit.answers.steps import Question
 from chatkit.chunks import TextDelta
 from chatkit.engine import get_engine
 from chatkit.errors import StoreError
-from chatkit.messages import Message
+from chatkit.messages import Message, as_messages
+from chatkit.providers import Model
 from chatkit.stores import Lease, Row
 from chatkit.stores.disk import DiskStore
 
@@ -169,3 +175,28 @@ def test_a_stream_in_which_nothing_arrives_keeps_giving_signs_of_life(
         await journal.close(feed.message())
 
     run(stream)
+
+
+def test_an_answer_that_is_over_leaves_nothing_to_the_garbage_collector(
+    store: Watched, model: Model
+) -> None:
+    engine = get_engine()
+
+    async def answered() -> weakref.ref[Producer]:
+        feed = Feed(Message(id="a", role="assistant", status="queued"), engine)
+        feed.drain()
+        journal = Journal(store, feed, OneRow(store, "one"), engine=engine)
+        ask = Ask(Question(model), lambda: as_messages("Hello?"))
+        producer = Producer(feed, ask, engine, journal)
+        producer.start()
+        await producer.ended()
+        assert feed.message().text == "Answer to: Hello?"
+        return weakref.ref(producer)
+
+    gc.disable()  # with thousands of answers it takes a tenth of the time to find them again
+    try:
+        left = engine.run(answered())
+        engine.run(asyncio.sleep(0.1))
+        assert left() is None
+    finally:
+        gc.enable()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from chatkit import FinishEvent, MessageError, Reply, UnknownOption, get_model, stream_text
 from chatkit.chunks import TextDelta
 from chatkit.providers import Model
+from tests.resuming import taken_up
 from tests.servers import Provider
 
 
@@ -43,6 +45,42 @@ def test_reading_asks_and_reading_again_replays(provider: Provider, model: Model
     assert reply.finish_reason == "stop"
     assert reply.usage is not None
     assert reply.usage.output_tokens is not None
+
+
+def test_an_answer_knows_when_its_first_token_came(provider: Provider, model: Model) -> None:
+    answer = provider.answer("one two", gated=True)
+    reply = stream_text(model, "Count.").consume()
+    while "responseModel" not in reply.message.metadata:  # it has begun, with no word yet
+        time.sleep(0.01)
+    time.sleep(0.05)
+    answer.release(1)
+    next(iter(reply.deltas()))
+    time.sleep(0.05)
+    answer.open()
+    told = finished(reply).message.metadata
+    assert 0.05 <= told["secondsToFirstToken"] <= told["seconds"] - 0.05
+    assert told["secondsToFirstToken"] == round(told["secondsToFirstToken"], 3)
+
+
+def test_an_answer_without_a_token_knows_of_none(provider: Provider, model: Model) -> None:
+    provider.answer("", cut=True)
+    told = finished(stream_text(model, "Hello?")).message.metadata
+    assert "seconds" in told
+    assert "secondsToFirstToken" not in told
+
+
+def test_an_answer_that_goes_on_keeps_when_its_first_token_came(
+    provider: Provider, model: Model
+) -> None:
+    provider.answer("one ", cut=True)
+    half = finished(stream_text(model, "Count.")).message
+    known = {**half.metadata, "seconds": 7.0, "secondsToFirstToken": 5.0}
+    provider.answer("two")
+    told = finished(taken_up(half.replace(metadata=known), model)).message.metadata
+    assert (told["secondsToFirstToken"], told["seconds"] >= 7) == (5.0, True)
+    silent = {name: told for name, told in known.items() if name != "secondsToFirstToken"}
+    again = taken_up(half.replace(parts=(), metadata=silent), model)
+    assert finished(again).message.metadata["secondsToFirstToken"] >= 7, "of all its requests"
 
 
 def test_an_idle_reader_stops_the_provider_at_a_buffer_full(

@@ -156,7 +156,7 @@ REFUSED: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("values", "words"), REFUSED, ids=lambda it: repr(it)[:30])
+@pytest.mark.parametrize(("values", "words"), REFUSED, ids=[words[:40] for _, words in REFUSED])
 def test_what_is_no_tool_is_refused(values: Any, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         as_tools(values)

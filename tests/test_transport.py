@@ -12,7 +12,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -164,6 +164,44 @@ def test_connections_are_kept_and_not_limited_in_number(provider: Provider) -> N
 
     asyncio.run(many())
     assert provider.connections == len(gates)
+
+
+def test_a_connection_is_kept_for_its_host_and_not_for_ever(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = 0
+        while not reader.at_eof():
+            with suppress(asyncio.IncompleteReadError):
+                await take_request(reader)
+                asked += 1
+                writer.write(answer(BODY))
+        closed.append(asked)
+
+    async def both() -> None:
+        async with serving(serve) as url:
+            own, model, other = Transport(), model_at(url), model_at(provider.url)
+
+            async def ask(*models: Model) -> None:
+                for each in models:
+                    async with own.open(each, request_of(each), print) as body:
+                        async for _ in body:
+                            pass
+
+            await asyncio.gather(ask(model), ask(model))
+            await ask(other, model, other, model)
+            assert (provider.connections, closed) == (1, [])
+            monkeypatch.setattr(transport, "KEPT", 0.0)
+            await ask(other)
+            async with asyncio.timeout(10):
+                while len(closed) < 2:
+                    await asyncio.sleep(0.01)
+            await own.aclose()
+
+    asyncio.run(both())
+    assert sorted(closed) == [1, 3], "the one that was used last is used again"
 
 
 def test_the_embedded_models_address_is_filled_in(

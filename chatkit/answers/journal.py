@@ -123,6 +123,7 @@ class Journal:
         self._closed = True
         if self._heart is not None:
             self._heart.cancel()
+        self._heart = self._owner = None  # each holds the journal, which holds them
         await self._writer.idle()
         if self._renewing is not None:
             await asyncio.wait([self._renewing])

@@ -24,8 +24,18 @@ from chatkit.answers.feed import Feed
 from chatkit.answers.inbox import Word
 from chatkit.answers.journal import Journal
 from chatkit.answers.steps import Question, Steps
-from chatkit.chunks import Abort, Chunk, Error, ToolOutputError
-from chatkit.costs import accounted
+from chatkit.chunks import (
+    Abort,
+    Chunk,
+    Error,
+    ReasoningDelta,
+    TextDelta,
+    ToolInputAvailable,
+    ToolInputDelta,
+    ToolInputStart,
+    ToolOutputError,
+)
+from chatkit.costs import accounted, is_at_hand
 from chatkit.engine import Engine, Running
 from chatkit.errors import ChatkitError, NothingMore, StreamCut, describe
 from chatkit.messages import Message, Status, Usage
@@ -33,6 +43,8 @@ from chatkit.reducer import settled
 
 logger = logging.getLogger("chatkit")
 Outcome = Literal["complete", "stopped", "interrupted", "error"]
+# what a model writes, token by token; a step or what the answer is known by comes before
+_TOKENS = frozenset((TextDelta, ReasoningDelta, ToolInputStart, ToolInputDelta, ToolInputAvailable))
 
 
 class FinishEvent(msgspec.Struct, frozen=True):
@@ -82,8 +94,10 @@ class Producer(Running):
         self._halt: Status | None = None  # why it was told to end
         self._can_end = False  # not before its task has begun, nor while its end is written
         self._began = time.monotonic()
+        self._first: float | None = None  # when its first token came
         self._task: asyncio.Task[None] | None = None
         self._on_chunk = ask.on_chunk
+        self._ended = asyncio.Event()
         self._is_over = False
 
     def start(self) -> None:
@@ -104,7 +118,8 @@ class Producer(Running):
 
     def decide(self, approval_id: str, approved: bool, reason: str | None) -> None:
         """Somebody allows a tool call, or does not."""
-        self._steps.calls.decide(approval_id, approved, reason)
+        if self.is_at_work:
+            self._steps.calls.decide(approval_id, approved, reason)
 
     def hear(self, word: Word) -> None:
         """What another process says to whoever writes this answer."""
@@ -113,7 +128,7 @@ class Producer(Running):
                 self.stop()
             case {"do": "decide", "id": str(id), "approved": bool(approved)}:
                 self.decide(id, approved, word.get("reason"))
-            case _:
+            case _ if self.is_at_work:
                 self._steps.calls.hear(word)
 
     def lose(self) -> None:
@@ -130,7 +145,7 @@ class Producer(Running):
         return self.feed.draining and not self.feed.done.done()
 
     async def ended(self) -> None:
-        await asyncio.wrap_future(self.feed.done)
+        await self._ended.wait()
 
     def _end_early(self, status: Status) -> None:
         if self._halt is None:
@@ -150,12 +165,14 @@ class Producer(Running):
             if not self.feed.ended:  # what could not be summed up or written is over all the same
                 self.feed.end(settled(self.feed.message(), status), error)
             self.feed.done.set_result(None)
+            self._ended.set()
             try:
                 if self._journal is not None:
                     await self._journal.settle()
             finally:  # a worker waits for this
                 self._is_over = True
                 self._engine.running.discard(self)
+                self._steps.let_go()
 
     async def _answer(self) -> tuple[Status, Exception | None]:
         """How it ended, and why. Every foreign way to end becomes one of four here."""
@@ -212,6 +229,8 @@ class Producer(Running):
             return
         if self.feed.note:
             self.feed.say("")
+        if self._first is None and not _TOKENS.isdisjoint(map(type, chunks)):
+            self._first = time.monotonic()
         self.feed.publish(chunks)
         if self._journal is not None:
             self._journal.touch()
@@ -242,8 +261,10 @@ class Producer(Running):
         elif status == "error" and not self._steps.told_error:
             self.feed.publish([Error(str(error))])
         message = settled(self.feed.message(), status)
-        seconds = message.metadata.get("seconds", 0) + time.monotonic() - self._began
-        metadata = {**message.metadata, "seconds": round(seconds, 3)}
+        began = self._began - message.metadata.get("seconds", 0)  # as if it had never broken off
+        metadata = {**message.metadata, "seconds": round(time.monotonic() - began, 3)}
+        if self._first is not None:
+            metadata.setdefault("secondsToFirstToken", round(self._first - began, 3))
         if error is not None:
             metadata["error"] = describe(error)
         return message.replace(metadata=metadata)
@@ -263,7 +284,8 @@ class Producer(Running):
             prompt_text=asked,
             answer_text=message.reasoning + message.text,
         )
-        return message.replace(metadata={**message.metadata, **await _in_thread(price)})
+        found = price() if is_at_hand(model.vendor) else await _in_thread(price)
+        return message.replace(metadata={**message.metadata, **found})
 
     async def _finish(self, message: Message, error: Exception | None) -> None:
         if self._journal is not None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 RUNS = 5
+SHORT = 10_000  # answers
 Json = dict[str, Any]
 
 
@@ -110,6 +111,24 @@ def many(port: str) -> Iterator[Row]:
     yield Row("200 streams: KB a stream", f"{held:.0f} KB", held, 100.0)
 
 
+def short(port: str) -> Iterator[Row]:
+    """A comparison of short answers by the thousand; one of each, which is long enough."""
+    asked = (port, "12@all", f"{SHORT}", "200")
+    ours, theirs = client("compare_many", *asked), client("httpx_many", *asked)
+    a, b = (run["cpu"] / SHORT * 1e3 for run in (ours, theirs))
+    told = f"{a:.2f} ms, httpx + json {b:.2f} ms"
+    yield Row("CPU of a run of compare(), 200 at a time", told, a / b, 1.2)
+    left = ours["memory"] / SHORT
+    yield Row("bytes that it leaves in memory", f"of {SHORT:,} runs", left, 10_000.0)
+
+
+def again(port: str) -> Iterator[Row]:
+    """A comparison of short answers that is on disk, against reading its rows."""
+    run = client("compare_restore", port, "12@all", f"{SHORT}")
+    told = f"{run['whole'] * 1e3:.0f} ms, its rows {run['rows'] * 1e3:.0f} ms"
+    yield Row(f"compare() again, {SHORT:,} runs", told, run["whole"] / run["rows"], 2.0)
+
+
 def restore(port: str) -> Iterator[Row]:
     """A chat of 1,000 messages from disk, against json.loads of the same bytes."""
     runs = [client("restore", "1000") for _ in range(RUNS)]
@@ -166,7 +185,7 @@ def elsewhere(port: str) -> Iterator[Row]:
 
 MEASURES: dict[str, Callable[[str], Iterator[Row]]] = {
     measure.__name__: measure
-    for measure in (cpu, growth, many, restore, importing, browser, panel, elsewhere)
+    for measure in (cpu, growth, many, short, again, restore, importing, browser, panel, elsewhere)
 }
 
 if __name__ == "__main__":

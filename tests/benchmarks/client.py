@@ -12,10 +12,12 @@ import resource
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
+MANY_ASKED = [{"role": "user", "content": "What is the capital of Portugal? One word, please."}]
 
 
 def httpx_loop(port: str, script: str, streams: str) -> Json:
@@ -79,6 +81,90 @@ def chatkit_all_on(port: str, script: str, streams: str) -> Json:
         for reply in replies:
             assert reply.wait().status == "complete", reply.error
         return {**_since(before, time.monotonic()), "disk": _written(directory) - base}
+
+
+def httpx_many(port: str, script: str, answers: str, at_once: str) -> Json:
+    """The baseline of many short answers: bare httpx, so many at once."""
+    import httpx
+
+    body = {"model": script, "stream": True, "messages": MANY_ASKED}
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+
+    async def read(client: httpx.AsyncClient) -> None:
+        pieces = []
+        async with client.stream("POST", url, json=body) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("data: ") and line != "data: [DONE]":
+                    event = json.loads(line[6:])
+                    pieces.append(event["choices"][0]["delta"].get("content", ""))
+        texts["".join(pieces)] += 1
+
+    async def run() -> Json:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        async with httpx.AsyncClient(limits=limits, timeout=600) as client:
+            await _at_once(lambda _: read(client), int(at_once), int(at_once))
+            texts.clear()
+            before = _usage()
+            await _at_once(lambda _: read(client), int(answers), int(at_once))
+            assert list(texts.values()) == [int(answers)]
+            return _since(before, time.monotonic())
+
+    texts: Counter[str] = Counter()
+    return asyncio.run(run())
+
+
+def compare_many(port: str, script: str, answers: str, at_once: str) -> Json:
+    """The same as a comparison: each answer asked for once, reduced, and saved."""
+    from chatkit import compare, get_model
+
+    model = get_model(f"openai-chat/{script}", base_url=f"http://127.0.0.1:{port}/v1", api_key="x")
+    count, prompt = int(answers), MANY_ASKED[0]["content"] + " ({input})"
+
+    with tempfile.TemporaryDirectory() as directory:
+        asking: Json = {"concurrency": int(at_once), "store": directory}
+        compare(prompt, model, list(range(-int(at_once), 0)), **asking).wait()
+        base, before = _written(directory), _usage()
+        runs = compare(prompt, model, list(range(count)), **asking).wait()
+        told = {**_since(before, time.monotonic()), "disk": _written(directory) - base}
+        assert runs.counts == {"complete": count}
+        assert len(set(runs.texts)) == 1
+        return told
+
+
+def compare_restore(port: str, script: str, answers: str) -> Json:
+    """The same comparison again: reading the rows of its answers, and all of it."""
+    from chatkit import compare, get_model, open_store
+    from chatkit import engine as engines
+    from chatkit.compare.shelf import ANSWERS
+
+    model = get_model(f"openai-chat/{script}", base_url=f"http://127.0.0.1:{port}/v1", api_key="x")
+    count, prompt = int(answers), MANY_ASKED[0]["content"] + " ({input})"
+
+    with tempfile.TemporaryDirectory() as directory:
+        store, engine = open_store(directory), engines.get_engine()
+        cases = list(range(count))
+        runs = compare(prompt, model, cases, concurrency=200, store=store).wait()
+        keys = [run.key for run in runs]
+
+        def rows() -> None:
+            assert None not in engine.run(store.rows(ANSWERS, keys))
+
+        def whole() -> None:
+            again = compare(prompt, model, cases, store=store)
+            assert again.counts == {"complete": count}
+
+        return {"rows": _best(rows), "whole": _best(whole)}
+
+
+async def _at_once(work: Any, count: int, at_once: int) -> None:
+    """Do `work(number)` so many times, `at_once` of them at a time."""
+    numbers = iter(range(count))
+
+    async def take() -> None:
+        for number in numbers:
+            await work(number)
+
+    await asyncio.gather(*(take() for _ in range(at_once)))
 
 
 def restore(count: str) -> Json:

@@ -1,7 +1,7 @@
 """A provider that streams as fast as Python can, each chunk its own TCP write.
 
 What to send stands in the model's name: `"2000"` is 2,000 chunks at once, `"500@0.02"` is 500
-chunks with 20 ms between them. Run as a process, it prints its port.
+chunks with 20 ms between them, `"12@all"` is 12 in one write. Run as a process, it prints its port.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from functools import lru_cache
 
 STORY = "The quick brown fox jumps over the lazy dog and **then** rests, `code` and all."
 WORDS = STORY.split()
@@ -23,6 +24,12 @@ def frames(count: int) -> list[bytes]:
     bodies = [event({"delta": delta, "finish_reason": None}) for delta in deltas]
     bodies += [event({"delta": {}, "finish_reason": "stop"}), b"data: [DONE]\n\n"]
     return [b"%x\r\n%b\r\n" % (len(body), body) for body in bodies]
+
+
+@lru_cache
+def whole(count: int) -> bytes:
+    """A whole answer, from its head to its end."""
+    return b"".join((HEAD, *frames(count), b"0\r\n\r\n"))
 
 
 def event(choice: dict[str, object]) -> bytes:
@@ -48,6 +55,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             )
             asked = json.loads(await reader.readexactly(length))
             count, _, delay = asked["model"].partition("@")
+            if delay == "all":
+                writer.write(whole(int(count)))
+                continue
             writer.write(HEAD)
             for frame in frames(int(count)):
                 writer.write(frame)

@@ -18,6 +18,7 @@ _NOTED = (
     "finishReason",
     "rawFinishReason",
     "seconds",
+    "secondsToFirstToken",
     "error",
     "background",
     "usageEstimated",
