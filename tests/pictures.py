@@ -118,6 +118,41 @@ from ipywidgets import VBox
 VBox([chat.panel(height="672px")], layout={{"width": "{NARROW}px"}})"""
 
 
+TERMS = """\
+terms = [
+    {"term": "boosting", "word": "errors"},
+    {"term": "overfitting", "word": "noise"},
+    {"term": "dropout", "word": "random"},
+]
+"""
+COMPARE = """\
+from chatkit import compare
+from chatkit.scores import contains
+
+def brief(reply):
+    return len(reply.text) < 80
+
+runs = compare(
+    {"plain": "What is {term}?", "child": "Explain {term} to a child, in one sentence."},
+    ["ollama/qwen3", "ollama/gemma3"],
+    terms,
+    scores={"key word": contains("{word}"), "brief": brief},
+    concurrency=1,
+)
+runs"""
+COMPARED = [
+    "Boosting adds weak models one by one, each for the errors of those before.",
+    "It fits many shallow trees in turn, each to the errors that are left. How much each of them "
+    "counts is the learning rate.",
+    "Each friend learns just what the friends before could not do yet.",
+    "It is like a team in which each one mends the errors of the one before.",
+    "A model overfits when it learns the noise of its data as well, and does worse on what is new.",
+    "It memorises the examples, noise and all, and does not generalise.",
+]
+COMPARED_LAST = "It is like learning the answers of one test by heart, and failing the next."
+HALF = 9  # words of it
+
+
 class Page(Notebook):
     """A notebook in a page with twice as many pixels."""
 
@@ -162,6 +197,7 @@ def main() -> None:
         open_page = partial(Page, lab, browser)
         cells(open_page, provider)
         panels(open_page, provider)
+        comparing(open_page, provider)
         browser.close()
 
 
@@ -195,6 +231,18 @@ def panels(open_page: Callable[..., Page], provider: Provider) -> None:
         page.wait_text(index, "linspace")
     page.keep("panel", page.cell(1))
     page.keep("panel-narrow", page.output(2).locator(".chatkit-panel"))
+
+
+def comparing(open_page: Callable[..., Page], provider: Provider) -> None:
+    """A comparison that is half done."""
+    for text in COMPARED:
+        provider.answer(text, delay=PACE, usage=_usage(16, len(text) // 4))
+    provider.answer(COMPARED_LAST, gated=True).release(HALF)
+    page = open_page("comparing.ipynb", TERMS, COMPARE)
+    page.run(0)
+    page.run(1)
+    page.output(1).get_by_text("answers of").wait_for()
+    page.keep("comparing", page.cell(1))
 
 
 def _usage(read: int, written: int) -> dict[str, int]:

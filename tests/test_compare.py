@@ -426,6 +426,14 @@ def test_a_run_goes_on_as_a_chat(model: Model) -> None:
     assert [info.id for info in chats()] == [chat.id]  # the comparison itself is no chat
 
 
+def test_an_answer_that_changed_is_another_chat(provider: Provider, model: Model) -> None:
+    provider.answer("one")
+    provider.answer("two")
+    before, after = (compare("Hi", model, fresh=bool(n)).wait()[0].chat() for n in range(2))
+    assert [chat.messages[1].text for chat in (before, after)] == ["one", "two"]
+    assert compare("Hi", model)[0].chat().id == after.id
+
+
 def test_deleted_answers_are_gone(model: Model, asked: Asked) -> None:
     compare("Hi", model).wait().delete()
     asked()

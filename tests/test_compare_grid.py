@@ -20,7 +20,7 @@ TEMPERATURES = st.lists(st.sampled_from([0, 0.5, 1]), unique=True, min_size=1)
 
 
 def made(
-    prompts: list[tuple[str, str]],
+    prompts: list[tuple[str, Any]],
     models: list[str],
     cases: Any,
     temperatures: list[float],
@@ -64,6 +64,15 @@ def test_runs_are_named_by_what_they_ask_in_whatever_order(data: st.DataObject) 
 
     more = made(prompts, models, [*cases, {"x": 9}], temperatures, samples + 1)
     assert keys < {run.key for run in more.runs}
+
+
+def test_a_text_asks_what_a_message_with_it_asks() -> None:
+    text, message = "{x}?", [{"role": "user", "content": "{x}?"}]
+    keys = [
+        [run.key for run in made([("p", said)], ["m"], [{"x": 1}], [0], 2).runs]
+        for said in (text, message)
+    ]
+    assert keys[0] == keys[1]
 
 
 def test_lists_among_options_are_varied() -> None:

@@ -105,11 +105,31 @@ def test_the_panel_notebook_keeps_the_conversation_as_a_page(tmp_path: Path) -> 
     assert len(answers(first)) == 3
 
 
+@pytest.mark.local
+@pytest.mark.kernel
+def test_the_notebook_on_comparing_asks_only_what_is_new_and_nothing_in_another_kernel(
+    tmp_path: Path,
+) -> None:
+    first, second = (executed("comparing.ipynb", tmp_path) for _ in range(2))
+    shown = [texts(cell) for cell in first]
+    assert shown[1][0] == "10 of 18 answers were there already, 8 are asked.\n"
+    assert texts(second[1])[0] == "18 of 18 answers were there already, 0 are asked.\n"
+    tables = pages(first[:3])
+    assert ["brief" in table for table in tables] == [False, False, True], "scored in the third"
+    assert "The capital of France is Paris." in tables[0]
+    assert "3 prompts × 6 cases · 18 of 18 answered" in shown[3][0]
+    assert "pass@3" in shown[6][0]
+    assert {path.name for path in tmp_path.iterdir()} == {"store", "comparing-report.html"}
+    assert [texts(cell) for cell in second[2:]] == shown[2:], "their tokens and seconds too"
+    assert len(answers(first)) == 1
+
+
 COURSE = {
     "quickstart": "1 Quickstart",
     "losing_nothing": "2 Losing nothing",
     "providers_and_tools": "3 Providers, tools and structure",
     "panel": "4 The panel",
+    "comparing": "5 Comparing prompts",
 }
 
 

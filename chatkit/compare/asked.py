@@ -47,6 +47,16 @@ def named_systems(system: Any) -> dict[str, Any]:
     return {"": system}
 
 
+def text_for(name: str, source: Source, system: Any, case: Case) -> str | None:
+    """What is sent, where that is one text and no more. Raises ConfigError."""
+    if not isinstance(source, str) or system is not None:
+        return None
+    try:
+        return fill(source, case)
+    except ConfigError as error:
+        raise ConfigError(f"prompt {name!r}: {error}") from error
+
+
 def messages_for(name: str, source: Source, system: Any, case: Case) -> list[Message]:
     """What is sent for a case, the system prompt first. Raises ConfigError, MessageError."""
     try:

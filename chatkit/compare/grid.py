@@ -10,6 +10,7 @@ import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,10 +20,11 @@ from chatkit.compare.asked import (
     messages_for,
     named_prompts,
     named_systems,
+    text_for,
 )
 from chatkit.compare.run import Place, Run
 from chatkit.errors import ConfigError
-from chatkit.messages import Message, part_to_json
+from chatkit.messages import Message, as_messages, part_to_json
 from chatkit.prompts import Settings
 from chatkit.providers import Model, get_model
 
@@ -78,8 +80,7 @@ def grid_of(
     for (number, case), (prompt, source), (label, each) in itertools.product(
         enumerate(cases), sources.items(), systems.items()
     ):
-        messages = messages_for(prompt, source, each, case)
-        said = _digest(messages)
+        messages, said = _asked(prompt, source, each, case)
         for column, sample in itertools.product(columns, range(1, samples + 1)):
             place = Place(
                 len(runs), prompt, column.model, number, case, sample, label, column.variant
@@ -168,6 +169,17 @@ class _Keys:
         asked = said + self._prints[id(column)] + sample.to_bytes(4)
         self._seen[asked] += 1
         return hashlib.blake2b(asked + self._seen[asked].to_bytes(4), digest_size=16).hexdigest()
+
+
+def _asked(
+    prompt: str, source: Any, system: Any, case: Case
+) -> tuple[Sequence[Message] | Callable[[], Sequence[Message]], bytes]:
+    """What is asked for a case, and its digest: of a text alone the messages are made later."""
+    text = text_for(prompt, source, system, case)
+    if text is None:
+        messages = messages_for(prompt, source, system, case)
+        return messages, _digest(messages)
+    return partial(as_messages, text), _hash([["user", [{"type": "text", "text": text}]]])
 
 
 def key_of(messages: Sequence[Message], settings: Settings) -> str:

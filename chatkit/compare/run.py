@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -42,10 +43,14 @@ class Run:
     """
 
     def __init__(
-        self, place: Place, messages: Sequence[Message], settings: Settings, key: str = ""
+        self,
+        place: Place,
+        messages: Sequence[Message] | Callable[[], Sequence[Message]],
+        settings: Settings,
+        key: str = "",
     ) -> None:
         self.place = place
-        self.messages = list(messages)  # as asked, the system prompt first
+        self._asked = messages
         self.settings = settings
         self.key = key  # of its row in the store
         self.scores: dict[str, Verdict] = {}
@@ -91,6 +96,13 @@ class Run:
     def options(self) -> Mapping[str, Any]:
         """The options that the grid varies."""
         return self.place.options
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What is asked, the system prompt first."""
+        if callable(self._asked):
+            self._asked = self._asked()
+        return self._asked
 
     # -- what came of it --
 
@@ -203,7 +215,7 @@ class Run:
     def chat(self, id: str | None = None, **settings: Any) -> Chat:
         """A chat that begins with what was asked and answered here, to go on from.
 
-        `settings` are as for `Chat`; the same run gives the same chat.
+        `settings` are as for `Chat`; the same answer gives the same chat.
         """
         messages = [
             message.replace(id=f"{self.key}-{n}") for n, message in enumerate(self.messages)
@@ -211,12 +223,13 @@ class Run:
         if (answer := self.message) is not None and not answer.is_empty:
             messages.append(answer)
         asked = {"model": self.settings.model, "store": self.store, **self.settings.options}
-        return Chat.from_messages(id or self._title, messages, **{**asked, **settings})
+        return Chat.from_messages(id or self._title(messages), messages, **{**asked, **settings})
 
-    @property
-    def _title(self) -> str:
-        """A name for its chat."""
-        named = f"{self.prompt} - {self.model} - {self.key[:8]}"
+    def _title(self, messages: Sequence[Message]) -> str:
+        """A name for a chat that begins with these, and for no other."""
+        said = msgspec.json.encode([message.to_json() for message in messages], enc_hook=repr)
+        print_ = hashlib.blake2b(said, digest_size=4).hexdigest()
+        named = f"{self.prompt} - {self.model} - {print_}"
         plain = "".join(char if char.isprintable() and char not in "/\\" else " " for char in named)
         return " ".join(plain.split())
 

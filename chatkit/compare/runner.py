@@ -156,7 +156,8 @@ class Runner(Running):
         model = run.settings.model
         way = model.provider, model.base_url
         if way not in self._lanes:
-            self._lanes[way] = Lane(self._concurrency(model.provider))
+            wanted = self._concurrency(model.provider)
+            self._lanes[way] = Lane(min(wanted, model.endpoint.at_once or wanted))
         return self._lanes[way]
 
     def _fill_all(self) -> None:

@@ -37,6 +37,7 @@ class Endpoint:
     has_schemas: bool = True  # else a forced tool call stands in for structured output
     schemas_away: bool = True  # so have other servers of the dialect
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    at_once: int | None = None  # answers that it writes at a time; others would wait there
 
 
 def _openrouter_effort(word: str) -> JSON:
@@ -208,6 +209,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "local": Endpoint(
         base_url="local:",  # the transport starts it and knows its address
         needs_key=False,
+        at_once=2,
         # its server would take its talk for half a call
         quirks=Quirks(calls_of_itself=False, takes_files=False),
         # it is small: without these it wanders, and above 0 it speaks in tongues

@@ -70,7 +70,7 @@ def plot_of(runs: Compared, score: str | None = None, against: str | None = None
     if not names:
         return _plot(groups, _SECONDS, _COST)
     if against is None:
-        against = "seconds" if all(each.cost is None for each in groups) else "cost"
+        against = "seconds" if not any(each.cost for each in groups) else "cost"
     shown = _score(names[0] if score is None else score)
     return _plot(groups, _COST if against == "cost" else _SECONDS, shown)
 
