@@ -50,8 +50,8 @@ class Host(Protocol):
     def show(self, reply: Any, *, into: Any = None) -> None:
         """Show a reply where the code that runs now shows things, or in a widget."""
 
-    def display(self, reply: Any) -> None:
-        """The value of a cell is a reply: show it, unless this cell shows it already."""
+    def display(self, shown: Any) -> None:
+        """The value of a cell is a reply or a comparison: show it, unless this cell does already."""
 
     def shows(self, id: str) -> bool:
         """Whether the code that runs now shows the reply of this id, live."""
@@ -79,8 +79,8 @@ class Script:
     def show(self, reply: Any, *, into: Any = None) -> None:
         """A script prints what it wants to."""
 
-    def display(self, reply: Any) -> None:
-        print(repr(reply))
+    def display(self, shown: Any) -> None:
+        print(repr(shown))
 
     def shows(self, id: str) -> bool:
         return False

@@ -98,8 +98,8 @@ class Cells:
     def show(self, reply: Any, *, into: Any = None) -> None:
         self.shown.append(reply)
 
-    def display(self, reply: Any) -> None:
-        self.shown.append(reply)
+    def display(self, shown: Any) -> None:
+        self.shown.append(shown)
 
     def shows(self, id: str) -> bool:
         return any(reply.id == id for reply in self.shown)

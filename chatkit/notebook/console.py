@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chatkit.host import Script
 from chatkit.replies import Reply
 
@@ -11,10 +13,12 @@ class Console(Script):
 
     attended = True
 
-    def display(self, reply: Reply) -> None:
+    def display(self, shown: Any) -> None:
+        if not isinstance(shown, Reply):
+            return super().display(shown)
         from chatkit.render import plain
         from chatkit.standing import status_line
 
-        for delta in reply.deltas():
+        for delta in shown.deltas():
             print(plain(delta), end="", flush=True)
-        print(f"\n\n{status_line(reply.message)}")
+        print(f"\n\n{status_line(shown.message)}")

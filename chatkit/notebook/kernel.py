@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -31,7 +32,7 @@ class KernelHost:
         self._execution = ""
         self._shown: set[str] = set()  # ids of the replies that this execution shows
         self._live: dict[str, WeakSet[LiveView]] = {}  # by cell, "" for what a click asked
-        self._awaited: list[Reply] = []  # the cell ends after these
+        self._awaited: list[Callable[[], Future[None]]] = []  # the cell ends after these
         self._unfinished: list[SavedView] = []
         shell.events.register("post_run_cell", self._cell_ends)
 
@@ -56,8 +57,7 @@ class KernelHost:
 
         cell, attended = self._cell(), self.attended
         self._shown.add(reply.id)
-        if not attended:
-            self._awaited.append(reply)
+        self.finish(lambda: reply.feed.done)
         if into is not None:
             return view.show_into(reply, into)
         if reply.turn is not None:
@@ -73,13 +73,22 @@ class KernelHost:
         if live is not None:
             self._live.setdefault(cell or "", WeakSet()).add(live)
 
-    def display(self, reply: Reply) -> None:
-        self._cell()
-        if reply.id not in self._shown:
-            self.show(reply)
+    def display(self, shown: Any) -> None:
+        if isinstance(shown, Reply):
+            self._cell()
+            if shown.id not in self._shown:
+                self.show(shown)
+        else:
+            from chatkit.notebook import comparing
+
+            comparing.display(shown, self._shell)
 
     def shows(self, id: str) -> bool:
         return self.position().execution == self._execution and id in self._shown
+
+    def finish(self, done: Callable[[], Future[None]]) -> None:
+        if not self.attended:
+            self._awaited.append(done)
 
     def line(self) -> Line:
         return CellLine(CellOutput(self._shell)) if self.attended else NoLine()
@@ -108,7 +117,7 @@ class KernelHost:
         unfinished, self._unfinished = self._unfinished, []
         if not isinstance(result.error_in_exec, KeyboardInterrupt):
             with suppress(KeyboardInterrupt):
-                for reply in awaited:
-                    engines.wait(reply.feed.done)
+                for done in awaited:
+                    engines.wait(done())
         for view in unfinished:
             view.finish()

@@ -27,11 +27,8 @@ SIZE = 300_000  # bytes of them
 _SHARE = 4  # while an answer grows, it must have grown by such a part of what is sent again
 
 
-class Panel(Protocol):
-    """A panel as a cell knows it."""
-
-    @property
-    def chat(self) -> Chat: ...
+class Shown(Protocol):
+    """A panel as a cell knows it, or the view of a comparison."""
 
     def _repr_mimebundle_(self) -> Any: ...
 
@@ -42,8 +39,15 @@ class Panel(Protocol):
         """It is not displayed there any more."""
 
 
+class Panel(Shown, Protocol):
+    """A panel."""
+
+    @property
+    def chat(self) -> Chat: ...
+
+
 # by cell: which execution it was, and what it showed
-_shown: dict[str, tuple[str, WeakSet[Panel]]] = {}
+_shown: dict[str, tuple[str, WeakSet[Shown]]] = {}
 
 
 def display(panel: Panel) -> None:
@@ -52,12 +56,13 @@ def display(panel: Panel) -> None:
     if shell is None or not hasattr(shell, "kernel"):
         print(repr(panel.chat))
     elif host.current().attended:
-        _show(panel, CellOutput(shell))
+        show(panel, CellOutput(shell))
     else:
         _show_at_end(panel.chat, CellOutput(shell), shell)
 
 
-def _show(panel: Panel, output: CellOutput) -> None:
+def show(panel: Shown, output: CellOutput) -> None:
+    """Show it in an output of the cell that runs now. What this showed before is gone from it."""
     cell, execution = host.current().position()
     place = cell or execution
     before, shown = _shown.get(place, (execution, WeakSet()))

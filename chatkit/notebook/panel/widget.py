@@ -14,7 +14,7 @@ from chatkit.notebook.places import CellOutput
 from chatkit.notebook.widget import LiveWidget, static
 from chatkit.render import CSS
 
-_PARTS = ("icons", "basics", "kernel", "history", "composer", "search", "drawers", "panel")
+_PARTS = ("icons", "basics", "layer", "kernel", "history", "composer", "search", "drawers", "panel")
 
 
 class Panel(LiveWidget):

@@ -59,6 +59,11 @@ class Kernel {
       return;
     }
     this.number = news.number;
+    this.take(news);
+    this.views.forEach((view) => view.follow(news));
+  }
+
+  take(news) {
     Object.assign(this.chat, news.chat);
     for (const [id, item] of Object.entries(news.fresh ?? {})) this.known.set(id, item);
     if (news.order) this.order = news.order;
@@ -66,7 +71,6 @@ class Kernel {
     for (const [id, more] of Object.entries(news.items ?? {}))
       Object.assign(this.known.get(id), more);
     for (const key of ["files", "notice", "chats", "found"]) if (key in news) this[key] = news[key];
-    this.views.forEach((view) => view.follow(news));
   }
 
   // The kernel's answer to one click, which only the view gets that was clicked.
