@@ -51,7 +51,7 @@ class Host(Protocol):
         """Show a reply where the code that runs now shows things, or in a widget."""
 
     def display(self, shown: Any) -> None:
-        """The value of a cell is a reply or a comparison: show it, unless this cell does already."""
+        """Show the value of a cell, a reply or a comparison, unless this cell shows it already."""
 
     def shows(self, id: str) -> bool:
         """Whether the code that runs now shows the reply of this id, live."""

@@ -203,11 +203,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `metadata` holds what is known of how it came about, under these keys where known: `model`,
     `responseModel`, `responseId`, `usage` (`usageEstimated` where nobody counted), `cost` (US
-    dollars), `finishReason`, `rawFinishReason`, `seconds`, `secondsToFirstToken`, `schema` (the name of its shape),
-    `error` (`{"type", "message"}`, and `status` or `text` where there is one), `continued` (a list
-    of `{"at": characters of text, "by": "continuation"}`, where it broke off and the model was
-    asked for more), `background` (where its provider writes it on); of Anthropic also
-    `stopDetails`, of Gemini `finishMessage` and `continuationToken`.
+    dollars), `finishReason`, `rawFinishReason`, `seconds`, `secondsToFirstToken`, `schema` (the
+    name of its shape), `error` (`{"type", "message"}`, and `status` or `text` where there is one),
+    `continued` (a list of `{"at": characters of text, "by": "continuation"}`, where it broke off
+    and the model was asked for more), `background` (where its provider writes it on); of Anthropic
+    also `stopDetails`, of Gemini `finishMessage` and `continuationToken`.
     """
 
     id: str

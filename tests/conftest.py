@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from chatkit import host
 from chatkit.providers import Model, get_model
@@ -18,6 +19,9 @@ from tests import ai_sdk, e2e, kernel_versions, recorded, redis_server
 from tests.redis_server import RedisServer
 from tests.servers import Provider
 from tests.storing import run
+
+settings.register_profile("chatkit", deadline=None)  # a busy machine is no failure
+settings.load_profile("chatkit")
 
 
 @pytest.fixture

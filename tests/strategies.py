@@ -6,15 +6,11 @@ import json
 from datetime import UTC
 from typing import Any, get_args
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
 from chatkit import chunks as c
 from chatkit import messages as m
-
-settings.register_profile("chatkit", deadline=None)  # a busy machine is no failure
-settings.load_profile("chatkit")
 
 Strategy = st.SearchStrategy
 
