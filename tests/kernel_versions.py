@@ -18,6 +18,7 @@ import platformdirs
 import pytest
 
 VERSIONS = ("6.31.0", "7.3.0", "7.4.0")
+MENDS = {"7.3.0": Path(__file__).parent / "mend_ipykernel.py"}  # what its kernels run at the start
 _missing: dict[str, str] = {}  # why, by version
 
 
@@ -36,7 +37,8 @@ def environment(version: str) -> dict[str, str]:
     if place is None:
         pytest.skip(f"no ipykernel {version}: {_missing[version]}")
     paths = [str(place), os.environ.get("PYTHONPATH", "")]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    mend = {"PYTHONSTARTUP": str(MENDS[version])} if version in MENDS else {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | mend
 
 
 @functools.cache

@@ -10,11 +10,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from playwright.sync_api import Browser, WebSocket
+from playwright.sync_api import Browser, TimeoutError, WebSocket
+
+from tests.e2e import scene
 
 Json = dict[str, Any]
 
@@ -60,6 +63,7 @@ class Lab:
             file = self._directory / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values))
+        scene.prepare(self._directory / "ipython")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command(), cwd=self.root, env=self._environment(), stdout=log, stderr=log
@@ -94,6 +98,10 @@ class Lab:
         request = urllib.request.Request(f"{self.url}/api/{path}", method=method)
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.loads(response.read() or "null")
+
+    def scene(self) -> str:
+        """What the server and its kernels are at."""
+        return scene.of_server(self.api("GET", "kernels"), self._runtime, self.log)
 
     def _command(self) -> list[str]:
         return [
@@ -267,13 +275,14 @@ class Notebook:
     def wait_text(self, index: int, text: str, *, timeout: float = 30) -> None:
         """Wait until a person reads `text` in the output of a cell."""
         place = self.output(index).filter(has_text=text)
-        place.first.wait_for(timeout=timeout * 1000)
+        with self._telling_why(f"no {text!r} in cell {index}"):
+            place.first.wait_for(timeout=timeout * 1000)
 
     def until(self, condition: str, *, timeout: float = 30, **values: Any) -> None:
         """Wait until the JavaScript `condition` returns true."""
-        self.page.wait_for_function(
-            _function(condition), arg=values | {"path": self._path}, timeout=timeout * 1000
-        )
+        values["path"] = self._path
+        with self._telling_why(condition):
+            self.page.wait_for_function(_function(condition), arg=values, timeout=timeout * 1000)
 
     def screenshot(self, name: str) -> Path:
         """Keep a picture of the page in $CHATKIT_ARTIFACTS, by default artifacts/ beside this."""
@@ -286,6 +295,15 @@ class Notebook:
         ready = "return !!panel?.context.isReady && !!panel.sessionContext.session?.kernel"
         self.until(ready, timeout=90)
         self.until("return panel.sessionContext.isReady", timeout=90)
+
+    @contextmanager
+    def _telling_why(self, awaited: str) -> Iterator[None]:
+        """When a wait runs out, say what page, server and kernels are at."""
+        try:
+            yield
+        except TimeoutError:
+            told = [f"waited in vain: {awaited}", self._js(scene.PAGE), self._lab.scene()]
+            raise AssertionError("\n".join(told)) from None
 
     def _js(self, body: str, **values: Any) -> Any:
         return self.page.evaluate(_function(body), values | {"path": self._path})

@@ -56,3 +56,19 @@ def test_a_widget_outlives_the_page_and_the_tab(open_notebook: Callable[..., Not
     notebook.wait_text(0, "new")
     notebook.screenshot("harness-widget")
     assert notebook.foreign_requests() == []
+
+
+def test_a_wait_in_vain_says_what_page_server_and_kernel_are_at(
+    open_notebook: Callable[..., Notebook],
+) -> None:
+    notebook = open_notebook("def nap():\n    import time\n    time.sleep(60)\n\nprint('x')\nnap()")
+    notebook.run(0, wait=False)
+    notebook.wait_text(0, "x")
+    with pytest.raises(AssertionError, match="waited in vain") as told:
+        notebook.wait_idle(timeout=0.1)
+    for part in (", connected", '["running",', '"execution_state": ', "in nap\n", "Kernel started"):
+        assert part in str(told.value)
+    with pytest.raises(AssertionError, match="no 'nothing' in cell 0"):
+        notebook.wait_text(0, "nothing", timeout=0.1)
+    notebook.interrupt()
+    notebook.wait_idle()
