@@ -268,6 +268,24 @@ def test_rows_are_readable_at_any_time(provider: Provider, model: Model) -> None
     runs.wait()
 
 
+def test_an_observer_that_raises_disturbs_nobody(
+    provider: Provider, model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: set[int]) -> None:
+        raise ValueError("no such widget")
+
+    held = provider.answer("held", gated=True)
+    runs = compare("Say {input}", model, ["a"])
+    seen = threading.Event()
+    runs.observe(broken)
+    runs.observe(lambda _: seen.set())
+    held.open()
+    runs.wait()
+    assert seen.wait(10)
+    assert "no such widget" in caplog.text
+    assert caplog.text.count("a view of this comparison failed") == 1
+
+
 # -- cells, kernels --
 
 

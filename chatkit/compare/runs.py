@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from chatkit.compare.summary import Summary
 
 Changed = Callable[[set[int]], None]
+logger = logging.getLogger("chatkit")
 
 
 class Runs(Sequence[Run]):
@@ -233,7 +235,11 @@ class Runs(Sequence[Run]):
     def _tick(self) -> None:
         changed, self._changed = self._changed, set()
         for callback in list(self._observers):
-            callback(changed)
+            try:
+                callback(changed)
+            except Exception:
+                logger.exception("a view of this comparison failed; the comparison goes on")
+                self._observers.remove(callback)
 
     # -- reading --
 
