@@ -348,6 +348,46 @@ def test_what_a_killed_process_asked_is_asked_again(provider: Provider, tmp_path
     assert len(provider.requests) == 4
 
 
+def test_what_another_process_asks_is_let_go_by_stop_and_joined_by_retry(
+    provider: Provider, model: Model, tmp_path: Path
+) -> None:
+    held = provider.answer("held", gated=True)
+    with Peer(provider.url, tmp_path / "s") as peer:
+        peer.do("from chatkit import compare")
+        peer.do("runs = compare('Say {input}', model, ['a'], store=store)")
+        provider.until(lambda: len(provider.requests) == 1)
+        runs = compare("Say {input}", model, ["a"], store=tmp_path / "s")
+        assert statuses(runs) == ["streaming"]
+        assert statuses(runs.stop().wait(10)) == ["skipped"]
+        runs.retry()
+        held.open()
+        assert runs.wait(30).texts == ["held"]
+    assert len(provider.requests) == 1
+
+
+def test_what_was_asked_elsewhere_and_is_asked_fresh_comes_to_its_end(
+    provider: Provider, model: Model, cells: Cells, tmp_path: Path
+) -> None:
+    dear = get_model("azure/gpt-4o-2024-08-06", base_url=provider.url, api_key="k")
+    provider.answer("half of it", gated=True)
+    asking = (
+        "other = get_model('azure/gpt-4o-2024-08-06', base_url=model.base_url, api_key='k');"
+        "runs = compare('Hi', other, store=store)"
+    )
+    with Peer(provider.url, tmp_path / "s") as peer:
+        peer.do("from chatkit import compare")
+        peer.do(asking)
+        provider.until(lambda: len(provider.requests) == 1)
+        with cells("a"):
+            runs = compare("Hi", dear, store=tmp_path / "s", fresh=True, confirm_above=0)
+        assert statuses(runs) == ["streaming"]
+        peer.process.terminate()
+        peer.process.wait()
+        provider.until(lambda: provider.disconnects == 1)
+        runs.start().wait(60)
+    assert runs.counts == {"complete": 1}
+
+
 # -- costs --
 
 
@@ -380,6 +420,14 @@ def test_what_would_cost_much_waits_to_be_started(provider: Provider, cells: Cel
         runs.wait()
     assert provider.requests == []
     assert len(runs.start().wait().where(status="complete")) == 5
+
+
+def test_what_was_stopped_before_it_began_can_be_started(provider: Provider, cells: Cells) -> None:
+    model = get_model("azure/gpt-4o-2024-08-06", base_url=provider.url, api_key="k")
+    with cells("a"):
+        runs = compare("Say {input}", model, ["a"], confirm_above=0.0)
+    assert runs.stop().is_over
+    assert runs.start().wait().texts == ["Answer to: Say a"]
 
 
 def test_where_nobody_can_start_it_that_is_an_error(provider: Provider) -> None:
@@ -426,6 +474,41 @@ def test_a_judge_is_asked_once(provider: Provider, model: Model, asked: Asked) -
     [run] = compare("Capital of {country}?", model, COUNTRIES[:1], scores=scores).wait()
     assert run.scores["good"].value is True
     assert asked() == []
+
+
+def test_stop_does_not_wait_for_a_score_and_retry_computes_it(model: Model) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def slow(reply: Any) -> bool:
+        began.set()
+        return may_end.wait(20)
+
+    runs = compare("Say {input}", model, ["a"], scores={"slow": slow})
+    assert began.wait(10)
+    assert runs.stop().wait(10).counts == {"complete": 1}
+    assert runs[0].scores == {}
+    may_end.set()
+    assert runs.retry().wait()[0].scores == {"slow": Verdict(True)}
+
+
+def test_stop_asks_no_judge_any_more(provider: Provider, model: Model, asked: Asked) -> None:
+    judging = get_model("openai-chat/judge", base_url=provider.url, api_key="k")
+    yes = '{"reason": "", "verdict": "yes"}'
+    compare("Say {input}", model, list(range(40))).wait()
+    asked()
+    held = [provider.answer(yes, gated=True) for _ in range(2)]
+    scores = {"good": judge(judging, "Is it?"), "kind": judge(judging, "Is it kind?")}
+    runs = compare("Say {input}", model, list(range(40)), scores=scores, concurrency=2)
+    provider.until(lambda: len(provider.requests) == 42)
+    runs.stop()
+    for each in held:
+        each.open()
+    runs.wait(10)
+    assert len(asked()) == 2
+    for _ in range(80):
+        provider.answer(yes)
+    runs.retry().wait()
+    assert {verdict.value for run in runs for verdict in run.scores.values()} == {True}
 
 
 # -- what becomes of the runs --

@@ -57,6 +57,7 @@ class Runner(Running):
         self._elsewhere: set[Run] = set()
         self._looking: asyncio.Task[None] | None = None
         self._refusals: dict[Run, int] = {}
+        self._stopped = ""  # why nothing more is asked or scored, in words
         self._waiters: dict[Run, asyncio.Future[None]] = {}
         scoring.serve(self.answer, tell=tell, idle=self._settle)
 
@@ -79,16 +80,15 @@ class Runner(Running):
     def start(self) -> None:
         """Ask what is left."""
         self.began = time.monotonic()
-        self._engine.running.add(self)
+        self._go_on()
         for run in self._runs:
             if run.status in FINAL and run not in self._fresh:
                 self._scoring.add(run)
         self._queue([run for run in _first_samples_first(self._runs) if self._is_left(run)])
 
     def stop(self) -> None:
-        """Ask no more, and stop what is under way; what came is kept."""
+        """Ask and score no more, and stop what is under way; what came is kept."""
         self._drop(STOPPED)
-        self._elsewhere.clear()  # these go on where they are
         for lane in self._lanes.values():
             for attempt in list(lane.busy.values()):
                 attempt.producer.stop()
@@ -97,20 +97,15 @@ class Runner(Running):
     def give_way(self) -> None:
         """Ask no more: another one does."""
         self._drop(REPLACED)
-        self._elsewhere.clear()
-        self._scoring.drop()
         self._settle()
 
     def interrupt(self) -> None:
         self._drop(STOPPED)
-        self._scoring.drop()
 
     def retry(self, runs: Iterable[Run]) -> None:
         """Ask these again, but for those that are under way; score again what could not be."""
         again = [run for run in runs if run.is_over]
-        if self.done.done():
-            self.done = concurrent.futures.Future()
-            self._engine.running.add(self)
+        self._go_on()
         for run in again:
             run.skipped = ""
             if run.status in FINAL and run not in self._fresh:
@@ -132,6 +127,12 @@ class Runner(Running):
             await over
 
     # -- from queued to over --
+
+    def _go_on(self) -> None:
+        self._stopped = ""
+        if self.done.done():
+            self.done = concurrent.futures.Future()
+        self._engine.running.add(self)
 
     def _is_left(self, run: Run) -> bool:
         return run in self._fresh or run.status not in FINAL
@@ -175,7 +176,7 @@ class Runner(Running):
 
     def _start(self, lane: Lane, run: Run) -> None:
         self.purse.set_aside(run)
-        run.is_waiting, run.scores = False, {}
+        run.is_waiting, run.is_elsewhere, run.scores = False, False, {}
         attempt = self._shelf.ask(run, fresh=run in self._fresh)
         run.feed = attempt.feed
         lane.busy[run] = attempt
@@ -189,7 +190,7 @@ class Runner(Running):
         self.purse.settle(run)
         if attempt.journal.is_elsewhere:
             run.message = None
-            self._wait_for(run)
+            self._skip(run, self._stopped) if self._stopped else self._wait_for(run)
         elif isinstance(error, RateLimited) and self._is_patient(run):
             lane.refused()
             self._wait(run).appendleft(run)
@@ -202,15 +203,16 @@ class Runner(Running):
     def _is_patient(self, run: Run) -> bool:
         """Whether a run that was refused for too many requests is asked again."""
         self._refusals[run] = self._refusals.get(run, 0) + 1
-        return self._refusals[run] <= MOST_REFUSALS and self.unattended
+        return self._refusals[run] <= MOST_REFUSALS and not self._stopped
 
     def _over(self, run: Run) -> None:
         self.asked += 1
         self._fresh.discard(run)
         self._refusals.pop(run, None)
-        if run in self._waiters:
-            self._waiters.pop(run).set_result(None)
-        elif run.status in FINAL:
+        if (waiter := self._waiters.pop(run, None)) is not None:
+            if not waiter.done():  # else what waited has been stopped
+                waiter.set_result(None)
+        elif run.status in FINAL and not self._stopped:
             self._scoring.add(run)
         self._tell(run)
 
@@ -219,9 +221,16 @@ class Runner(Running):
         self._over(run)
 
     def _drop(self, why: str) -> None:
+        """Ask and score nothing more; what others ask goes on where it is."""
+        self._stopped = why
+        self._scoring.stop()
         for lane in self._lanes.values():
             while lane.waiting:
                 self._skip(lane.waiting.popleft(), why)
+        while self._elsewhere:
+            run = self._elsewhere.pop()
+            run.is_elsewhere = False
+            self._skip(run, why)
 
     def _settle(self) -> None:
         """Say that it is done, if it is."""
@@ -248,7 +257,7 @@ class Runner(Running):
             except StoreError:  # it may come back
                 continue
             for run in looked_at:
-                if not run.is_elsewhere:
+                if run in self._elsewhere and not run.is_elsewhere:
                     self._elsewhere.discard(run)
                     self._came(run)
             self._fill_all()

@@ -65,9 +65,11 @@ class Scoring:
             self._waiting.append(run)
             self._fill()
 
-    def drop(self) -> None:
-        """Score nothing more."""
+    def stop(self) -> None:
+        """Score nothing more, nor wait for what is being scored."""
         self._waiting.clear()
+        for task in self._tasks:
+            task.cancel()
 
     def _fill(self) -> None:
         while self._waiting and len(self._tasks) < AT_ONCE:
