@@ -476,6 +476,15 @@ def test_a_judge_is_asked_once(provider: Provider, model: Model, asked: Asked) -
     assert asked() == []
 
 
+def test_a_score_that_raises_an_interrupt_ends_nothing_else(model: Model) -> None:
+    def interrupted(reply: Any) -> bool:
+        raise KeyboardInterrupt
+
+    [run] = compare("Hi", model, scores={"odd": interrupted}).wait(10)
+    assert "KeyboardInterrupt" in run.scores["odd"].error
+    assert compare("Ho", model).wait(10).texts == ["Answer to: Ho"]
+
+
 def test_stop_does_not_wait_for_a_score_and_retry_computes_it(model: Model) -> None:
     began, may_end = threading.Event(), threading.Event()
 

@@ -19,7 +19,7 @@ from chatkit.prompts import Settings
 from chatkit.providers import get_model
 from chatkit.replies import Reply
 from chatkit.schema import schema_of
-from chatkit.scores import Score
+from chatkit.scores import Score, Verdict
 
 AT_ONCE = 32  # runs that are scored at the same time
 
@@ -94,11 +94,18 @@ class Scoring:
         for name, score in self.scores.items():
             if _is_missing(run, name):
                 id = self._id(run, name)
-                verdict = await score.verdict(run.reply, run.case, self._ask, asked=run.messages)
+                verdict = await self._verdict(score, run)
                 run.scores[name] = verdict
                 if not verdict.error:  # what failed may go well another time
                     self._shelf.keep(id, verdict)
         self._tell(run)
+
+    async def _verdict(self, score: Score, run: Run) -> Verdict:
+        """What it says, also where what it raises would end the engine's loop."""
+        try:
+            return await score.verdict(run.reply, run.case, self._ask, asked=run.messages)
+        except KeyboardInterrupt as error:
+            return Verdict(None, error=f"it ended with {error!r}")
 
     async def _ask(
         self,
