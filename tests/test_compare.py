@@ -157,6 +157,13 @@ def test_runs_can_be_awaited(model: Model) -> None:
     assert asyncio.run(ask()) == ["Answer to: Say one"]
 
 
+def test_half_a_character_in_a_case_is_asked_as_every_text_is(model: Model) -> None:
+    scores = {"right": lambda reply, case: case["input"] in reply.text}
+    [run] = compare("Say {input}\ud83d", model, ["\ud83d!"], scores=scores).wait()
+    assert run.text == "Answer to: Say \ufffd!\ufffd"
+    assert run.scores == {"right": Verdict(True)}
+
+
 # -- what is asked again, and what is not --
 
 

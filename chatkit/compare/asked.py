@@ -9,7 +9,7 @@ from typing import Any
 from chatkit.chat import Chat
 from chatkit.errors import ConfigError, MessageError
 from chatkit.fields import fill, names_in
-from chatkit.messages import Message, as_messages
+from chatkit.messages import Message, as_messages, mended
 
 Case = Mapping[str, Any]
 Source = Any  # str | Message | Chat | list of these and of dicts | a function of the case
@@ -52,7 +52,7 @@ def text_for(name: str, source: Source, system: Any, case: Case) -> str | None:
     if not isinstance(source, str) or system is not None:
         return None
     try:
-        return fill(source, case)
+        return mended(fill(source, case))  # half a character cannot be hashed, nor sent
     except ConfigError as error:
         raise ConfigError(f"prompt {name!r}: {error}") from error
 

@@ -22,6 +22,7 @@ from uuid import UUID
 import msgspec
 
 from chatkit.errors import ConfigError
+from chatkit.messages import mended
 
 Case = dict[str, Any]
 FIELD = "input"  # of a case that is a text or a number
@@ -132,7 +133,7 @@ def _plain(value: Any) -> Any:
         case Enum():
             return _plain(value.value)
         case str() | PurePath() | UUID() | Decimal() | timedelta():
-            return str(value)
+            return mended(str(value))  # half a character cannot be kept
         case int():
             return int(value)
         case float() if math.isfinite(value):
