@@ -97,6 +97,16 @@ def test_a_prompt_may_be_messages_a_chat_or_a_function_of_the_case(
     assert runs[0].messages[0].text == "Of France."
 
 
+def test_a_chat_that_is_being_answered_is_no_prompt_yet(provider: Provider, model: Model) -> None:
+    answer = provider.answer("one two", gated=True)
+    chat = Chat("trip", model=model)
+    chat.send("Count.")
+    with pytest.raises(MessageError, match="wait"):
+        compare({"on": [chat, "And?"]}, model)
+    answer.open()
+    chat.wait()
+
+
 def test_system_prompts_are_compared_too(provider: Provider, model: Model) -> None:
     runs = compare("Hi", model, system={"kind": "Be kind.", "curt": "Be curt."}).wait()
     assert [run.place.system for run in runs] == ["kind", "curt"]
@@ -127,6 +137,12 @@ def test_a_schema_gives_objects(provider: Provider, model: Model) -> None:
         ({"models": ["openai/gpt-5", "openai/gpt-5"]}, "twice"),
         ({"options": {"temprature": [0]}}, "temperature"),
         ({"budget": -1}, "budget"),
+        ({"budget": "1"}, "budget"),
+        ({"confirm_above": "x"}, "confirm_above"),
+        ({"options": None}, "options"),
+        ({"options": "hot"}, "options"),
+        ({"prompts": None}, "a prompt is text"),
+        ({"prompts": 3}, "a prompt is text"),
         ({"cases": "nowhere.csv"}, "nowhere.csv"),
     ],
 )
@@ -410,6 +426,25 @@ def test_a_budget_is_not_passed(provider: Provider) -> None:
     assert "budget of $0.04" in str(runs[8].error)
     assert compare("Say {input}", model, list(range(9)), **asking).wait().counts == runs.counts
     assert len(provider.requests) == 3
+
+
+def test_what_judges_took_counts_in_the_budget_of_the_next_time(provider: Provider) -> None:
+    model = get_model("azure/gpt-4o-2024-08-06", base_url=provider.url, api_key="k")
+    usage = {"prompt_tokens": 10, "completion_tokens": 1000, "total_tokens": 1010}
+    scores = {"good": judge(model, "It is good.")}
+    provider.answer("word", usage=usage)
+    provider.answer('{"reason": "It is.", "verdict": "yes"}', usage=usage)
+    first = compare("Say a", model, scores=scores, options={"max_tokens": 1000}).wait()
+    assert first.cost == pytest.approx(0.02, rel=0.1)
+    again = {"scores": scores, "options": {"max_tokens": 1000}, "budget": 0.025}
+    runs = compare(["Say a", "Say b"], model, **again).wait()  # type: ignore[arg-type]
+    assert [run.status for run in runs] == ["complete", "skipped"]
+
+
+def test_a_budget_needs_the_price_of_a_judge(provider: Provider, model: Model) -> None:
+    priced = get_model("azure/gpt-4o-2024-08-06", base_url=provider.url, api_key="k")
+    with pytest.raises(ConfigError, match="price of openai-chat/test"):
+        compare("Hi", priced, scores={"good": judge(model, "It is good.")}, budget=1.0)
 
 
 def test_a_budget_without_a_price_is_refused(model: Model) -> None:

@@ -22,12 +22,13 @@ def named_prompts(prompts: Any) -> dict[str, Source]:
     Raises ConfigError where there is none, or something that is no prompt.
     """
     if isinstance(prompts, Mapping) and not _is_message(prompts):
-        found = {str(name): source for name, source in prompts.items()}
+        named = [(str(name), source) for name, source in prompts.items()]
     else:
-        sources = [prompts] if _is_one(prompts) else list(prompts)
-        found = {}
-        for source in sources:
-            found[_unique(_label(source), found)] = source
+        is_several = isinstance(prompts, list | tuple) and not _is_one(prompts)
+        named = [(_label(each), each) for each in (prompts if is_several else [prompts])]
+    found: dict[str, Source] = {}
+    for name, source in named:
+        found[_unique(name, found)] = source
     if not found:
         raise ConfigError("there is nothing to compare: prompts= is empty")
     for name, source in found.items():
@@ -123,7 +124,10 @@ def _joined(parts: Sequence[Any], case: Case) -> list[Message]:
 
 
 def _said(chat: Chat) -> list[Message]:
-    """What has been said in a chat, its system prompt first."""
+    """What has been said in a chat, its system prompt first. Raises MessageError while it is
+    being answered: half an answer would be another question each time."""
+    if chat.status in ("submitted", "streaming"):
+        raise MessageError(f"chat {chat.id!r} is being answered: wait for that first, chat.wait()")
     if chat.system is None:
         return chat.messages
     return [*as_messages([{"role": "system", "content": chat.system}]), *chat.messages]

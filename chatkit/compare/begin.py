@@ -28,13 +28,14 @@ from chatkit.providers import Model
 from chatkit.providers.options import check_choice
 from chatkit.schema import schema_of
 from chatkit.scores import scores_of
+from chatkit.scores.judge import Judge
 from chatkit.stores import open_store
 from chatkit.tools import as_tools
 
 
 def begin(**given: Any) -> Runs:
     """What `compare` does with its arguments."""
-    _check_counts(given["samples"], given["concurrency"])
+    _check_numbers(given["samples"], given["concurrency"], given["confirm_above"])
     with _no_garbage():
         return _begun(given)
 
@@ -63,7 +64,7 @@ def _begun(given: Mapping[str, Any]) -> Runs:
     with progress(f"Reading what is answered already in {store.location!r}"):
         engine.run(_restore(made, shelf, scoring, fresh))
     purse = Purse(given["budget"])
-    _check_left(made, purse, fresh)
+    _check_left(made, scoring, purse, fresh)
     for run in made.runs:
         run.store = store
         purse.count(run)
@@ -112,7 +113,9 @@ async def _restore(made: Grid, shelf: Shelf, scoring: Scoring, fresh: bool) -> N
         await scoring.restore(made.runs)
 
 
-def _check_counts(samples: int, concurrency: int | Mapping[str, int]) -> None:
+def _check_numbers(
+    samples: int, concurrency: int | Mapping[str, int], confirm_above: float
+) -> None:
     if not isinstance(samples, int) or samples < 1:
         raise ConfigError(f"samples is {samples!r}; it is a number of answers, 1 or more")
     given = concurrency.values() if isinstance(concurrency, Mapping) else [concurrency]
@@ -121,14 +124,18 @@ def _check_counts(samples: int, concurrency: int | Mapping[str, int]) -> None:
             f"concurrency is {concurrency!r}; it is how many requests go at once, 1 or more, or a"
             ' dict of it for each provider, such as {"openai": 8}'
         )
+    if not isinstance(confirm_above, int | float):
+        raise ConfigError(f"confirm_above is {confirm_above!r}; it is a number of US dollars")
 
 
-def _check_left(made: Grid, purse: Purse, fresh: bool) -> None:
+def _check_left(made: Grid, scoring: Scoring, purse: Purse, fresh: bool) -> None:
     """What would be asked can be: raises ConfigError (MissingKey, ...) before anything is."""
     left = [run for run in made.runs if fresh or run.status not in FINAL]
-    for settings in {id(run.settings): run.settings for run in left}.values():
+    asked = list({id(run.settings): run.settings for run in left}.values())
+    for settings in asked:
         settings.model.check(settings.options)
-    purse.check(left)
+    judges = (score.model for score in scoring.scores.values() if isinstance(score, Judge))
+    purse.check([*(settings.model for settings in asked), *judges])
 
 
 def _start(runs: Runs, confirm_above: float, budget: float | None) -> None:

@@ -129,7 +129,8 @@ def variants_of(options: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
             raise ConfigError(f"options[{empty[0]!r}] is empty: give at least one value")
         products = itertools.product(*lists.values())
         return [(fixed, dict(zip(lists, values, strict=True))) for values in products]
-    if not all(isinstance(each, Mapping) for each in options) or not options:
+    several = options if isinstance(options, list | tuple) else []
+    if not several or not all(isinstance(each, Mapping) for each in several):
         raise ConfigError(
             f"options is {options!r:.80}; it is a dict, in which lists are varied, such as"
             ' {"temperature": [0, 0.7]}, or a list of dicts'

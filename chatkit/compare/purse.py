@@ -14,6 +14,7 @@ from chatkit.costs import FREE, cost_of, estimated
 from chatkit.errors import ConfigError
 from chatkit.messages import Usage
 from chatkit.prompts import Settings
+from chatkit.providers import Model
 
 USUAL = 400  # tokens of an answer of which nothing is known
 LONGEST = 1_000  # the same, where a budget must not be passed
@@ -29,16 +30,16 @@ class Purse:
         self._aside: dict[Run, float] = {}
         self._longest: defaultdict[Kind, int] = defaultdict(int)  # tokens of an answer so far
 
-    def check(self, runs: Iterable[Run]) -> None:
+    def check(self, models: Iterable[Model]) -> None:
         """Raises ConfigError where the budget cannot be kept, for want of a price."""
         if self.budget is None:
             return
-        if not self.budget > 0:
+        if not _is_number(self.budget) or not self.budget > 0:
             raise ConfigError(f"budget is {self.budget!r}; it is a number of US dollars above 0")
-        for settings in {id(run.settings): run.settings for run in runs}.values():
-            if _price(settings, Usage(input_tokens=1_000, output_tokens=1_000)) is None:
+        for model in models:
+            if _price(model, Usage(input_tokens=1_000, output_tokens=1_000)) is None:
                 raise ConfigError(
-                    f"the price of {settings.model.id} is not known, so no budget can be kept:"
+                    f"the price of {model.id} is not known, so no budget can be kept:"
                     " leave budget= out for it"
                 )
 
@@ -68,6 +69,7 @@ class Purse:
         if self.budget is None:
             return
         self.spent += run.cost or 0.0
+        self.spent += sum(verdict.cost or 0.0 for verdict in run.scores.values())
         usage = run.usage
         if usage is not None and usage.output_tokens:
             kind = _kind(run.settings)
@@ -76,7 +78,7 @@ class Purse:
     def _most(self, run: Run) -> float:
         limit = run.settings.options.get("max_tokens")
         tokens = limit or max(LONGEST, 2 * self._longest[_kind(run.settings)])
-        return _price(run.settings, _usage(run, tokens)) or 0.0
+        return _price(run.settings.model, _usage(run, tokens)) or 0.0
 
 
 def estimate(runs: Iterable[Run]) -> float:
@@ -95,7 +97,7 @@ def _estimate_alike(runs: list[Run]) -> float:
     tokens = min(settings.options.get("max_tokens") or USUAL, USUAL)
     usages = [_usage(run, tokens) for run in runs]
     mean = sum(usage.input_tokens or 0 for usage in usages) // len(usages)
-    each = _price(settings, Usage(input_tokens=mean, output_tokens=tokens))
+    each = _price(settings.model, Usage(input_tokens=mean, output_tokens=tokens))
     return len(runs) * (each or 0.0)
 
 
@@ -104,8 +106,12 @@ def _usage(run: Run, output_tokens: int) -> Usage:
     return Usage(input_tokens=asked.input_tokens, output_tokens=output_tokens)
 
 
-def _price(settings: Settings, usage: Usage) -> float | None:
-    return cost_of(settings.model.vendor, settings.model.name, usage)
+def _price(model: Model, usage: Usage) -> float | None:
+    return cost_of(model.vendor, model.name, usage)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _kind(settings: Settings) -> Kind:

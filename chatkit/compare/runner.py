@@ -254,7 +254,9 @@ class Runner(Running):
             looked_at = list(self._elsewhere)
             try:
                 await self._shelf.look(looked_at)
-            except StoreError:  # it may come back
+            except StoreError as error:
+                if not error.retryable:
+                    self._give_up(looked_at, error)
                 continue
             for run in looked_at:
                 if run in self._elsewhere and not run.is_elsewhere:
@@ -262,6 +264,13 @@ class Runner(Running):
                     self._came(run)
             self._fill_all()
             self._settle()
+
+    def _give_up(self, runs: Iterable[Run], error: StoreError) -> None:
+        for run in runs:
+            self._elsewhere.discard(run)
+            run.is_elsewhere = False
+            self._skip(run, f"another process asks it, whose answer cannot be read: {error}")
+        self._settle()
 
     def _came(self, run: Run) -> None:
         """Another process has ended it, or is gone."""

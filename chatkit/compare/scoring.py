@@ -104,6 +104,11 @@ class Scoring:
         """What it says, also where what it raises would end the engine's loop."""
         try:
             return await score.verdict(run.reply, run.case, self._ask, asked=run.messages)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return Verdict(None, error=f"it ended with {error!r}")
         except KeyboardInterrupt as error:
             return Verdict(None, error=f"it ended with {error!r}")
 

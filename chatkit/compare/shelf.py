@@ -123,7 +123,13 @@ class Shelf:
         self._verdicts[id] = {"id": id, "verdict": msgspec.to_builtins(verdict)}
 
     async def flush(self) -> None:
-        """Store what is not stored yet; what cannot be is scored again another time."""
+        """Return once what scores have said is stored; what cannot be is scored again another
+        time."""
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
+        await self._write_verdicts()
+
+    async def _write_verdicts(self) -> None:
         rows, self._verdicts = list(self._verdicts.values()), {}
         try:
             if rows:
@@ -132,7 +138,7 @@ class Shelf:
             logger.warning("%d scores are not saved: %s", len(rows), error)
 
     def _flush_soon(self) -> None:
-        self._flushing = self._engine.loop.create_task(self.flush())
+        self._flushing = self._engine.loop.create_task(self._write_verdicts())
 
 
 class AnswerRow:
