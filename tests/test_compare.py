@@ -12,7 +12,17 @@ from typing import Any, TypedDict
 
 import pytest
 
-from chatkit import Chat, ConfigError, Message, MessageError, MissingKey, chats, compare, get_model
+from chatkit import (
+    Chat,
+    ConfigError,
+    Message,
+    MessageError,
+    MissingKey,
+    chats,
+    compare,
+    get_model,
+    tool,
+)
 from chatkit.compare.runs import Runs
 from chatkit.providers import Model
 from chatkit.scores import Verdict, judge
@@ -122,6 +132,29 @@ def test_a_schema_gives_objects(provider: Provider, model: Model) -> None:
     assert runs[1].status == "error"
     provider.answer('{"value": 3}')
     assert compare("How many?", model, schema=int).wait()[0].object == 3
+
+
+def test_tools_run_and_those_that_need_a_word_are_refused(provider: Provider, model: Model) -> None:
+    @tool
+    def area(country: str) -> str:
+        """The area of a country."""
+        return f"{len(country)} km2"
+
+    @tool(approve=True)
+    def conquer(country: str) -> str:
+        """Conquer it."""
+        raise AssertionError("nobody allowed it")
+
+    for name in ("area", "conquer"):
+        call = {"name": name, "arguments": '{"country": "Peru"}'}
+        calls = [{"index": 0, "id": "call-1", "type": "function", "function": call}]
+        provider.answer(tokens=[{"tool_calls": calls}], finish_reason="tool_calls")
+        provider.answer("Done.")
+    runs = compare("Do {input}", model, ["a", "b"], tools=[area, conquer], concurrency=1).wait()
+    assert runs.texts == ["Done.", "Done."]
+    told = [request.body["messages"][-1] for request in provider.requests[1::2]]
+    assert told[0]["content"] == "4 km2"
+    assert told[1]["content"] == "Nobody is here to allow this call, so it was not run."
 
 
 @pytest.mark.parametrize(
