@@ -86,13 +86,16 @@ def test_a_rate_limit_slows_its_provider_only_and_is_told(
     slow = get_model("groq/slow", base_url=limited.url, api_key="k")
     fast = get_model("openai-chat/fast", base_url=provider.url, api_key="k")
     notes: set[str] = set()
+    waits: set[str] = set()
     runs = compare("Say {input}", [slow, fast], list(range(25)), concurrency=16)
     runs.observe(lambda _: notes.update(runs.notes))
+    runs.observe(lambda changed: waits.update(runs[index].waits for index in changed))
     while len(runs.where(model=fast.id, status="complete")) < 25:
         time.sleep(0.01)
     assert len(runs.where(model=slow.id, status="complete")) < 25
     runs.wait()
     assert runs.counts == {"complete": 50}
     assert any(note.startswith("Rate limited by groq") for note in notes)
+    assert any(word.startswith("Rate limited by groq") for word in waits)
     assert limited.refused > 0
     assert len(limited.answered) == 25  # and none was paid for twice

@@ -317,6 +317,17 @@ def test_what_is_looked_for_is_in_what_is_shown_of_it() -> None:
     assert clip("needle and hay", "needle") == "needle and hay"
 
 
+def test_an_answer_that_was_cut_off_says_so() -> None:
+    [run] = runs_of(answer=lambda _: answer("and so", finish_reason="length"))
+    assert cell(run, {})["cut"] == "cut off"
+
+
+def test_what_another_process_asks_says_so() -> None:
+    [run] = runs_of(answer=lambda _: None)
+    run.is_elsewhere = True
+    assert cell(run, {})["says"] == "Asked by another process"
+
+
 def test_an_error_is_told_in_its_place() -> None:
     [run] = runs_of(answer=lambda _: answer("", error="No <b>room</b>."))
     shown = cell(run, {})

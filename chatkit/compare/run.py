@@ -56,7 +56,6 @@ class Run:
         self.scores: dict[str, Verdict] = {}
         self.is_restored = False  # whether the answer was on disk already
         self.skipped = ""  # why it is not asked, in words
-        self.waits = ""  # what it waits for, in words
         self.feed: Feed | None = None  # while it is being answered in this process
         self.is_elsewhere = False  # another process asks it now
         self.is_waiting = False  # to be asked, whatever there is already
@@ -142,6 +141,13 @@ class Run:
             return self._row["message"]["metadata"]["status"]  # type: ignore[no-any-return]
         message = self.message
         return "queued" if message is None else message.status
+
+    @property
+    def waits(self) -> str:
+        """What it waits for, in words; "" when it goes on."""
+        if self.is_elsewhere:
+            return "Asked by another process"
+        return "" if self.feed is None else self.feed.note
 
     @property
     def is_over(self) -> bool:

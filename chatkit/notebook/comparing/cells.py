@@ -38,6 +38,8 @@ def cell(
         shown["scores"] = chips(run, right_from)
     if run.is_over and not run.skipped:
         shown["took"] = took(run)
+    if run.status == "complete" and run.finish_reason == "length":
+        shown["cut"] = "cut off"  # at the token limit
     if dim:
         shown["dim"] = True
     if beside is not None and text and beside.text:

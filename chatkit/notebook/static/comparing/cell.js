@@ -64,6 +64,11 @@ const fillCell = (el, cell, hit) => {
   if (cell.diff?.every(([kind]) => kind === "same")) make("span", "ck-quiet", chips).textContent = "the same";
   const [tokens, cost, time] = cell.took ?? [];
   const took = make("span", "ck-took", foot);
+  if (cell.cut) {
+    const cut = make("span", "ck-cut", took);
+    cut.textContent = cell.cut;
+    cut.title = "Cut off at the token limit";
+  }
   if (tokens) make("span", "", took).textContent = `${tokens} tok`;
   if (cost) make("span", "ck-cost", took).textContent = cost;
   if (time) make("span", "ck-time", took).textContent = time;
