@@ -379,3 +379,10 @@ def test_however_large_it_is_shown(case: Case) -> None:
     runs = hostile([case])
     assert len(table_html(runs).encode()) <= 1_000_000
     assert case.mark in "".join(read(report_html(runs)).text.split())
+
+
+def test_of_one_model_the_prompts_stand_across() -> None:
+    runs = runs_of(prompts=["terse", "polite"], cases=[{"n": 1}])
+    heads = re.findall(r'scope="col">([^<]+)', table_html(runs))
+    assert heads == ["terse", "polite"]
+    assert re.findall(r'scope="row"><div>(<b>)?', table_html(runs)) == [""]

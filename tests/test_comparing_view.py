@@ -184,6 +184,24 @@ def test_a_row_of_an_order_that_is_gone_is_not_told(
     assert page.told == []
 
 
+@pytest.mark.parametrize(
+    ("prompts", "models", "down", "across"),
+    [
+        (["p", "q"], ["a"], ["", ""], ["p", "q"]),
+        (["p", "q"], ["a", "b"], ["p", "p", "q", "q"], ["a", "b"]),
+        (["p"], ["a"], ["p", "p"], ["a"]),
+        (list("opqrstu"), ["a"], list("ooppqqrrssttuu"), ["a"]),  # too many to stand side by side
+    ],
+)
+def test_of_one_model_the_prompts_stand_across(
+    prompts: list[str], models: list[str], down: list[str], across: list[str]
+) -> None:
+    shape = Shape(runs_of(prompts=prompts, models=models, cases=[{"n": 1}, {"n": 2}]))
+    assert [row.prompt for row in shape.rows] == down
+    assert [shape.title(at) for at in range(len(shape.columns))] == across
+    assert [shape.heading(at)["name"] for at in range(len(shape.columns))] == across
+
+
 # -- what is clicked --
 
 
@@ -195,8 +213,8 @@ def test_what_is_clicked_is_done(runs: Runs, show: Callable[[Runs], Page]) -> No
     assert page.settle()["detail"]["run"] == 1
     page.click("close")
     assert page.settle()["detail"] is None
-    page.click("arrange", wanted={"text": "peru", "by": "prompt"})
-    assert page.cells() == [[runs[2].text], [runs[3].text]]
+    page.click("arrange", wanted={"text": "peru"})
+    assert page.cells() == [[runs[2].text, runs[3].text]]  # one model: the prompts stand across
     page.click("arrange", wanted={"score": "right", "test": "wrong"})
     assert page.cells() == []
     page.click("page", page="summary")
@@ -211,7 +229,7 @@ def test_the_same_is_asked_again_and_gone_on_from(
     provider.answer("Lutetia")
     page.click("again", run=0)
     runs.wait()
-    assert page.cells()[0] == ["Lutetia"]
+    assert page.cells()[0][0] == "Lutetia"
     page.click("chat", run=0)
     assert page.settle()["chat"]["run"] == 0
     [_, panel] = page.view._box.children

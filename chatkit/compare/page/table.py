@@ -1,4 +1,4 @@
-"""The table of a comparison: models across, prompts and cases down."""
+"""The table of a comparison: models across, or the prompts where there is one; cases down."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from chatkit.standing import count_of
 _NAME = 120  # characters of a name
 _FIELD = 160  # characters of a field of a case
 _MORE = 2_000  # characters of it that are shown when the mouse rests on it
+_ACROSS = 6  # prompts, at most, that stand across
 _PART = 60  # places of the grid that are laid out together
 _NOTE = 500  # bytes of the line that says what is left out
 _LENGTHS = (2_000, 200)  # characters of a text where the size is bounded: the first that fits
@@ -24,6 +25,7 @@ _LENGTHS = (2_000, 200)  # characters of a text where the size is bounded: the f
 class _Column(NamedTuple):
     """Whom it was asked of, and how."""
 
+    prompt: str  # "" unless prompts stand across
     model: str
     system: str
     options: str  # in words
@@ -33,7 +35,7 @@ class _Row(NamedTuple):
     """What was asked."""
 
     case_index: int
-    prompt: str
+    prompt: str  # "" where prompts stand across
 
 
 _Cells = dict[_Column, list[Run]]  # the samples of each place in a row
@@ -46,10 +48,14 @@ class Table:
         self._scores = list(runs.score_names)
         self.columns: dict[_Column, None] = {}
         self.rows: dict[_Row, _Cells] = {}
+        asked = len(runs.models) * len(runs.systems) * len(runs.variants)
+        self._is_across = asked == 1 and 1 < len(runs.prompts) <= _ACROSS
         for run in runs:
-            column = _Column(run.model, run.place.system, option_words(run.options))
+            prompt = run.prompt if self._is_across else ""
+            column = _Column(prompt, run.model, run.place.system, option_words(run.options))
             self.columns[column] = None
-            row = self.rows.setdefault(_Row(run.place.case_index, run.prompt), {})
+            down = _Row(run.place.case_index, "" if self._is_across else run.prompt)
+            row = self.rows.setdefault(down, {})
             row.setdefault(column, []).append(run)
 
     def html(self, rows: Iterable[str]) -> str:
@@ -67,12 +73,12 @@ class Table:
 
     def html_rows(self) -> Iterator[str]:
         """Each row, with the whole of its texts."""
-        return (self._row(cells, None) for cells in self.rows.values())
+        return (self._row(row, cells, None) for row, cells in self.rows.items())
 
     def html_rows_within(self, size: int) -> Iterator[str]:
         """The first rows, as many as go into `size` bytes."""
-        for cells in self.rows.values():
-            found = self._fitting(cells, size)
+        for row, cells in self.rows.items():
+            found = self._fitting(row, cells, size)
             if found is None:
                 return
             size -= len(found.encode())
@@ -80,21 +86,24 @@ class Table:
 
     def _part(self, rows: Sequence[str]) -> str:
         head = "".join(map(_head, self.columns))
+        names = "case" if self._is_across else "case and prompt"
         return (
             f'<div class="part" style="--rows: {len(rows)}"><table class="grid"><thead>\n'
-            f'<tr><th class="model asked">case and prompt</th>{head}</tr></thead>\n'
+            f'<tr><th class="model asked">{names}</th>{head}</tr></thead>\n'
             f"<tbody>\n{''.join(rows)}</tbody></table></div>\n"
         )
 
-    def _fitting(self, cells: _Cells, size: int) -> str | None:
-        tried = (self._row(cells, longest) for longest in _LENGTHS)
+    def _fitting(self, row: _Row, cells: _Cells, size: int) -> str | None:
+        tried = (self._row(row, cells, longest) for longest in _LENGTHS)
         return next((found for found in tried if len(found.encode()) <= size), None)
 
-    def _row(self, cells: _Cells, longest: int | None) -> str:
+    def _row(self, row: _Row, cells: _Cells, longest: int | None) -> str:
         first = next(iter(cells.values()))[0]
         places = (cells.get(column, ()) for column in self.columns)
         told = "".join(cell(runs, self._scores, longest=longest) for runs in places)
-        return f'<tr><th class="asked" scope="row"><div>{_asked(first)}</div></th>{told}</tr>\n'
+        return (
+            f'<tr><th class="asked" scope="row"><div>{_asked(row, first)}</div></th>{told}</tr>\n'
+        )
 
 
 def table_html(runs: Compared, *, limit: int = 200, size: int = 1_000_000) -> str:
@@ -130,15 +139,16 @@ def _more(hidden: int) -> str:
 
 
 def _head(column: _Column) -> str:
-    more = " · ".join(filter(None, (column.options, column.system)))
+    name, *more_names = filter(None, (column.prompt, column.model, column.options, column.system))
+    more = " · ".join(more_names)
     below = f"<small>{safe(brief(more, _NAME))}</small>" if more else ""
-    return f'<th class="model" scope="col">{safe(brief(column.model, _NAME))}{below}</th>'
+    return f'<th class="model" scope="col">{safe(brief(name, _NAME))}{below}</th>'
 
 
-def _asked(run: Run) -> str:
-    """The prompt, and the fields of the case."""
+def _asked(row: _Row, run: Run) -> str:
+    """The prompt, unless it stands across, and the fields of the case."""
     fields = "".join(_field(name, value) for name, value in run.case.items())
-    return f"<b>{safe(brief(run.prompt, _NAME))}</b>{fields}"
+    return f"<b>{safe(brief(row.prompt, _NAME))}</b>{fields}" if row.prompt else fields
 
 
 def _field(name: str, value: Any) -> str:

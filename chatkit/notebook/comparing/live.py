@@ -217,6 +217,7 @@ class Live:
         return {
             "columns": [shape.title(at) for at in range(len(shape.columns))],
             "prompts": shape.prompts,
+            "side": "prompt" if shape.is_across else "model",  # what stands across
             "samples": shape.samples,
             "scores": self.runs.score_names,
         }

@@ -1,4 +1,5 @@
-"""A comparison as a table: whom it asks stands across, what it asks down. Pure."""
+"""A comparison as a table: whom it asks stands across, what it asks down; where it asks one model
+alone, its prompts stand across. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +11,13 @@ from chatkit.compare.run import Place, Run
 JSON = dict[str, Any]
 _FIELDS = 4  # of a case that a row names
 _VALUE = 90  # characters of one of them
+_ACROSS = 6  # prompts, at most, that stand across
 
 
 class Row(NamedTuple):
     """What is asked: a prompt with a case, and which of the samples."""
 
-    prompt: str
+    prompt: str  # "" where prompts stand across
     case_index: int
     sample: int
 
@@ -23,6 +25,7 @@ class Row(NamedTuple):
 class Column(NamedTuple):
     """Who is asked, and how: each as it is labelled."""
 
+    prompt: str  # "" unless prompts stand across
     model: str
     system: str
     options: str
@@ -32,14 +35,18 @@ class Shape:
     """Where each run stands."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
+        asked = {_column(run.place) for run in runs}
+        prompts = {run.prompt for run in runs}
+        self.is_across = len(asked) == 1 and 1 < len(prompts) <= _ACROSS
         columns: dict[Column, int] = {}
         rows: dict[Row, int] = {}
         self.where: list[tuple[int, int]] = []  # of each run: its row and its column
         self._cases: dict[int, Mapping[str, Any]] = {}
         for run in runs:
             place = run.place
-            row = Row(place.prompt, place.case_index, place.sample)
-            column = _column(place)
+            prompt = place.prompt if self.is_across else ""
+            row = Row("" if prompt else place.prompt, place.case_index, place.sample)
+            column = _column(place)._replace(prompt=prompt)
             at = rows.setdefault(row, len(rows)), columns.setdefault(column, len(columns))
             self.where.append(at)
             self._cases.setdefault(place.case_index, place.case)
@@ -76,17 +83,18 @@ class Shape:
 
     def heading(self, column: int) -> JSON:
         """What the head of a column says."""
-        model, system, options = self.columns[column]
-        return {"model": model, "about": " · ".join(filter(None, (system, options)))}
+        name, *more = filter(None, self.columns[column])
+        return {"name": name, "about": " · ".join(more)}
 
     def title(self, column: int) -> str:
         """A column in one line."""
-        return " · ".join(filter(None, self.columns[column]))
+        prompt, *whom = self.columns[column]
+        return prompt or " · ".join(filter(None, whom))
 
 
 def _column(place: Place) -> Column:
     options = ", ".join(f"{name} {value}" for name, value in place.options.items())
-    return Column(place.model, place.system, options)
+    return Column("", place.model, place.system, options)
 
 
 def short(value: Any) -> str:

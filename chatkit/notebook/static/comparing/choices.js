@@ -21,7 +21,7 @@ const named = (names, every) => [["", every], ...names.map((name) => [name, name
 const counted = (names, every) => [[-1, every], ...names.map((name, at) => [at, name])];
 
 const filters = (layer, view) => {
-  const { scores, prompts, columns, samples } = view.kernel.names;
+  const { scores, prompts, columns, samples, side } = view.kernel.names;
   const { wanted } = view;
   const set = (name, make = String) => (value) => view.arrange({ [name]: make(value) });
   const el = make("div", "ck-choices", layer.el);
@@ -46,7 +46,7 @@ const filters = (layer, view) => {
     }
   }
   if (prompts.length > 1) choice(el, "Prompt", named(prompts, "All"), wanted.prompt, set("prompt"));
-  if (columns.length > 1) choice(el, "Model", counted(columns, "All"), wanted.column, set("column", Number));
+  if (columns.length > 1) choice(el, side === "prompt" ? "Prompt" : "Model", counted(columns, "All"), wanted.column, set("column", Number));
   if (samples > 1) {
     const numbers = Array.from({ length: samples }, (_, at) => [at + 1, `${at + 1}`]);
     choice(el, "Sample", [[0, "All"], ...numbers], wanted.sample, set("sample", Number));
@@ -76,11 +76,11 @@ const sorting = (layer, view) => {
 };
 
 const comparing = (layer, view) => {
-  const { prompts, columns } = view.kernel.names;
+  const { prompts, columns, side } = view.kernel.names;
   const { wanted } = view;
   const el = make("div", "ck-choices", layer.el);
   const sides = { columns: columns.map((name, at) => [`${at}`, name]), prompts: prompts.map((name) => [name, name]) };
-  const kinds = [["", "Nothing"], ["columns", "Two models"], ["prompts", "Two prompts"]].filter(([kind]) => !kind || sides[kind].length > 1);
+  const kinds = [["", "Nothing"], ["columns", `Two ${side}s`], ["prompts", "Two prompts"]].filter(([kind]) => !kind || sides[kind].length > 1);
   choice(el, "Between", kinds, wanted.differ, (differ) => {
     const [[one], [other]] = differ ? sides[differ] : [[""], [""]];
     view.arrange({ differ, one, other });

@@ -74,15 +74,15 @@ class Grid {
     if (held) this.heads.querySelector(`[data-sort="${held}"]`)?.focus();
   }
 
-  heading({ at, model, about, scores, took }, wanted) {
+  heading({ at, name: named, about, scores, took }, wanted) {
     const el = make("div", "ck-heading", this.heads);
     el.role = "columnheader";
     const sorted = wanted.by && wanted.of === at;
     if (sorted) el.ariaSort = wanted.down ? "descending" : "ascending";
     const name = button(el, "ck-named-column", "", null, () => this.view.sortBy(at));
     name.dataset.sort = at;
-    name.title = `Sort by ${[model, about].filter(Boolean).join(" · ")}`;
-    make("span", "ck-model-name", name).textContent = model;
+    name.title = `Sort by ${[named, about].filter(Boolean).join(" · ")}`;
+    make("span", "ck-model-name", name).textContent = named;
     if (sorted) name.append(icon(wanted.down ? "down" : "up"));
     if (about) make("div", "ck-about", el).textContent = about;
     const means = make("div", "ck-means", el);
