@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from chatkit import host
+from chatkit import host, stores
 from chatkit.providers import Model, get_model
 from chatkit.stores import Store
 from chatkit.stores.disk import DiskStore
@@ -38,11 +39,17 @@ def model(provider: Provider) -> Model:
 
 
 @pytest.fixture(autouse=True)
-def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is kept outside the test's own directory, and no key or model comes from outside."""
+def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is kept outside the test's own directory, and no key or model comes from outside.
+    The files of its stores are let go of: of thousands of tests they would be too many."""
     monkeypatch.setenv("CHATKIT_STORE", str(tmp_path / "store"))
     monkeypatch.delenv("CHATKIT_MODEL", raising=False)
     monkeypatch.chdir(tmp_path)
+    before = set(stores._stores)
+    yield
+    for address in set(stores._stores) - before:
+        if isinstance(opened := stores._stores[address], DiskStore):
+            run(asyncio.wait_for(opened.close(), 10))
 
 
 @pytest.fixture

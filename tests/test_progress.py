@@ -140,7 +140,9 @@ def on_terminal(command: list[str], *, until: Callable[[], object]) -> str:
     screen = b""
     with subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
-        while select.select([ours], [], [], 60)[0]:
+        shown = select.poll()  # select() takes no file beyond the 1,024th
+        shown.register(ours, select.POLLIN)
+        while shown.poll(60_000):
             try:
                 piece = os.read(ours, 4096)
             except OSError:  # its end
