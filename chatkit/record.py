@@ -202,7 +202,12 @@ class ChatRecord(Shared):
                 fresh, rows, header = self._fresh(node)
                 heads = [self._head] if is_last else None
                 lease = await self.store.acquire(
-                    self.id, node.id, rows=rows, header=header, heads=heads
+                    self.id,
+                    node.id,
+                    rows=rows,
+                    header=header,
+                    heads=heads,
+                    unless=("complete",),  # by who went on with it a moment before
                 )
                 if lease is not None:
                     self._count_one(known)
