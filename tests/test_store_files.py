@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from diskcache import Cache
 
-from chatkit.errors import ConfigError, Fenced, StoreError
+from chatkit.errors import ConfigError, Fenced, StoreError, StoreLost
 from chatkit.stores import _cache, _database, _directory
 from chatkit.stores.disk import DiskStore
 from tests.storing import child, end, ids, line, message, run, sql, tell
@@ -196,6 +196,34 @@ def test_a_directory_removed_while_in_use_is_noticed_at_the_next_write(store: Di
     assert not isinstance(caught.value, Fenced)
     run(store.append("trip", [message("b")]))
     assert ids(store) == ["b"]
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_stream_is_lost_with_the_files_that_held_it_and_deleted_with_its_chat(
+    store: DiskStore, tmp_path: Path, how: str
+) -> None:
+    """Who writes a lost one has all of it still; a deleted one is not wanted any more."""
+    aside = tmp_path / "aside"
+    lost = run(store.acquire("trip", "a"))
+    assert lost is not None
+    if how == "removed":
+        shutil.rmtree(store.location)
+    else:
+        os.rename(store.location, aside)
+        run(DiskStore(store.location).append("other", [message("b")]))
+    assert run(store.load("trip")) is None  # a reader finds out before the writer does
+    with pytest.raises(StoreLost, match="removed or replaced"):
+        run(store.extend(lost, [{"n": 1}]))
+    with pytest.raises(StoreLost, match="removed or replaced"):
+        run(store.beat(lost))
+    with pytest.raises(StoreLost, match="removed or replaced"):
+        run(store.finalize(lost, message("a")))
+    again = run(store.acquire("trip", "a", rows=[message("a")]))
+    assert again is not None
+    run(store.extend(again, [{"n": 1}]))
+    run(store.delete("trip"))
+    with pytest.raises(Fenced, match="deleted"):
+        run(store.extend(again, [{"n": 2}]))
 
 
 def test_a_directory_removed_on_purpose_is_begun_anew(

@@ -144,8 +144,8 @@ def test_hundreds_of_writes_are_few_statements(
     statements: list[str] = []
     begin = Rows.__init__
 
-    def traced(self: Rows, connection: sqlite3.Connection) -> None:
-        begin(self, connection)
+    def traced(self: Rows, connection: sqlite3.Connection, file: int) -> None:
+        begin(self, connection, file)
         execute = self._sql
 
         def traced_execute(statement: str, *values: Any) -> sqlite3.Cursor:

@@ -177,10 +177,8 @@ class Journal:
                 self._is_saved()
             case Fenced():
                 self._fence(error)
-            case StoreLost():
-                self._renew_soon()
             case _:
-                self._complain(f"Not saved while this lasts: {error}")
+                self._missed(error)
         self.touch()
 
     async def _beat(self) -> None:
@@ -195,10 +193,14 @@ class Journal:
             except Fenced as fenced:
                 self._fence(fenced)
                 return
-            except StoreLost:
-                self._renew_soon()
             except StoreError as error:
-                self._complain(f"Not saved while this lasts: {error}")
+                self._missed(error)
+
+    def _missed(self, error: StoreError) -> None:
+        """This could not be saved: tell so, and give a store that has lost the answer all of it."""
+        self._complain(f"Not saved while this lasts: {error}")
+        if isinstance(error, StoreLost):
+            self._renew_soon()
 
     def _renew_soon(self) -> None:
         if self._renewing is None and not self._closed:
@@ -268,7 +270,8 @@ class Journal:
     async def _end(self, message: Message) -> None:
         try:
             await self._record.end(self._lease, message)
-        except StoreLost:
+        except StoreLost as lost:
+            self._complain(f"Not saved while this lasts: {lost}")
             await self._renew()
             await self._record.end(self._lease, message)
 

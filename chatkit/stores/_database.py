@@ -59,6 +59,8 @@ class Database:
         self._path = self._directory / _directory.DATABASE
         self._identity: _Identity | None = None  # of the file that is open
         self._damaged: _Identity | None = None  # of a file to set aside at the next opening
+        self._latest: _Identity | None = None  # of the file that was opened last, unless it is lost
+        self._files = 0  # that were opened here, each in the place of the one before
         self._cache: Any = None  # a diskcache.Cache; None beside a connection: read-only
         self._connection: sqlite3.Connection | None = None
         self._claim: Claim | None = None  # on a file system that hosts share
@@ -76,7 +78,7 @@ class Database:
             if self._cache is None:
                 self._open()
             with self._cache.transact():
-                rows = Rows(self._connected())
+                rows = Rows(self._connected(), self._files)
                 yield rows
                 rows.write()
                 if self._claim is not None:
@@ -94,7 +96,7 @@ class Database:
             connection = self._connected()
             connection.execute("BEGIN")
             try:
-                yield Rows(connection)
+                yield Rows(connection, self._files)
             finally:
                 connection.execute("COMMIT")
 
@@ -117,6 +119,7 @@ class Database:
         if self._connection is None or _directory.identity(self._path) == self._identity:
             return False
         self.close()
+        self._latest = None  # and the next may be given its number
         return True
 
     def _renew_claim(self) -> None:
@@ -141,6 +144,8 @@ class Database:
             damaged = self._prepared()
             self._cache = open_cache(self._directory)
         self._connection = self._cache._con
+        if self._identity != self._latest:
+            self._latest, self._files = self._identity, self._files + 1
         if damaged is not None:
             with self._cache.transact():
                 salvage(damaged, self._connected())
@@ -150,6 +155,7 @@ class Database:
         """Make the file ready to open; the new name of a damaged one that was in its place."""
         if _directory.is_emptied(self._directory):
             log.warning("%s has no bytes: the chats it held are gone from it", self._path)
+            self._latest = None
             if _directory.wal_size(self._path):  # SQLite would delete that now
                 set_aside(self._path)
         _directory.prepare(self._directory)

@@ -40,7 +40,8 @@ class Rows:
     miss it: a header that all of them touch is written once.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, file: int) -> None:
+        self.file = file  # of those that were opened here one after the other, which this is
         self._sql = connection.execute
         self._put: dict[str, Any] = {}  # bytes or JSON, and not written yet
         self._dropped: dict[str, None] = {}  # prefixes, and not deleted yet: before what was put

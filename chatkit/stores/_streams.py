@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from chatkit.errors import Fenced, StoreError
+from chatkit.errors import Fenced, StoreError, StoreLost
 from chatkit.stores import _json, _owner
 from chatkit.stores._keys import ids_of, key_of, prefix_of
 from chatkit.stores._rows import Place, Rows
@@ -88,28 +88,6 @@ def put(stored: Rows, lease: Lease, stream: Stream) -> None:
     stored.put(key_of("s", lease.chat_id, lease.row_id), _json.encode(stream))
 
 
-def take(stored: Rows, chat_id: str, row_id: str, before: Stream | None) -> Lease:
-    """Make this process the writer, after `before`; segments that are there are kept."""
-    # the first by the clock: of a row that is removed and made again, none is given twice
-    epoch = time.time_ns() // 1000 if before is None else before.epoch + 1
-    lease = Lease(chat_id, row_id, epoch)
-    owner = _owner.this_process()
-    put(stored, lease, Stream(STREAMING, owner, time.time(), lease.epoch, time.monotonic()))
-    return lease
-
-
-def held(lease: Lease, stream: Stream | None) -> Stream:
-    """The stream, if the lease still holds. Raises Fenced if not."""
-    if stream is None:
-        raise Fenced(f"message {lease.row_id!r} of chat {lease.chat_id!r} was deleted meanwhile")
-    if stream.epoch != lease.epoch or stream.state != STREAMING:
-        raise Fenced(
-            f"message {lease.row_id!r} of chat {lease.chat_id!r} was taken over or ended by "
-            "another writer; what it keeps is theirs"
-        )
-    return stream
-
-
 def number_after(last: str | None) -> int:
     """The number of the segment to come, `last` being the key of the one before."""
     if last is None:
@@ -133,17 +111,47 @@ class _Seen(NamedTuple):
         return f"{self.prefix}{self.number - 1:08}"
 
 
-class Segments:
-    """Adds a segment to each of many streams, in few statements.
+class Leases:
+    """The leases of this process: what each may still write.
 
-    Each statement lets go of the interpreter's lock, and beside a busy loop it takes
-    milliseconds to get it back: two statements a stream would make two hundred streams late.
-    So what is known of a stream from its last segment is not read again but checked, in one
-    statement for all; where anything else is found, they are read one by one.
+    It adds a segment to each of many streams in few statements. Each statement lets go of the
+    interpreter's lock, and beside a busy loop it takes milliseconds to get it back: two
+    statements a stream would make two hundred streams late. So what is known of a stream from
+    its last segment is not read again but checked, in one statement for all; where anything
+    else is found, they are read one by one.
     """
 
     def __init__(self) -> None:
         self._seen: dict[Lease, _Seen] = {}
+        self._files: dict[Lease, int] = {}  # in which each was taken, or first used
+
+    def take(self, stored: Rows, chat_id: str, row_id: str, before: Stream | None) -> Lease:
+        """Make this process the writer, after `before`; segments that are there are kept."""
+        # the first by the clock: of a row that is removed and made again, none is given twice
+        epoch = time.time_ns() // 1000 if before is None else before.epoch + 1
+        lease = Lease(chat_id, row_id, epoch)
+        owner = _owner.this_process()
+        put(stored, lease, Stream(STREAMING, owner, time.time(), lease.epoch, time.monotonic()))
+        self._files[lease] = stored.file
+        return lease
+
+    def held(self, stored: Rows, lease: Lease, stream: Stream | None) -> Stream:
+        """The stream, if the lease still holds. Raises Fenced if not, and StoreLost where the
+        file that held it is not this one."""
+        row = f"message {lease.row_id!r} of chat {lease.chat_id!r}"
+        if stream is None:
+            if self._files.get(lease, stored.file) != stored.file:
+                raise StoreLost(
+                    f"the store has lost {row}, which this process still has: its files were "
+                    "removed or replaced while in use"
+                )
+            raise Fenced(f"{row} was deleted meanwhile")
+        if stream.epoch != lease.epoch or stream.state != STREAMING:
+            raise Fenced(
+                f"{row} was taken over or ended by another writer; what it keeps is theirs"
+            )
+        self._files[lease] = stored.file
+        return stream
 
     def add(self, stored: Rows, segments: Sequence[tuple[Lease, bytes]]) -> list[StoreError | None]:
         """Add them; for each what kept it from being added, such as `Fenced`, or None."""
@@ -152,7 +160,7 @@ class Segments:
         errors: list[StoreError | None] = []
         for lease, value in segments:
             try:
-                seen = self._seen.get(lease) or _look(stored, lease)
+                seen = self._seen.get(lease) or self._look(stored, lease)
             except StoreError as error:
                 errors.append(error)
                 continue
@@ -167,11 +175,12 @@ class Segments:
 
     def beat(self, stored: Rows, lease: Lease) -> None:
         """Say that this process is the writer and lives. Raises Fenced."""
-        self._seen[lease] = _beaten(stored, lease, _look(stored, lease))
+        self._seen[lease] = _beaten(stored, lease, self._look(stored, lease))
 
     def forget(self, lease: Lease) -> None:
         """Nothing more will be added to this stream."""
         self._seen.pop(lease, None)
+        self._files.pop(lease, None)
 
     def _check(self, stored: Rows, leases: Sequence[Lease]) -> None:
         """Forget what is known of these streams unless all of it is still so."""
@@ -181,15 +190,14 @@ class Segments:
         rows += [(seen.last, None) for seen in known if seen.number]
         if not stored.has_all(rows):
             for lease in leases:
-                self.forget(lease)
+                self._seen.pop(lease, None)
 
-
-def _look(stored: Rows, lease: Lease) -> _Seen:
-    key = key_of("s", lease.chat_id, lease.row_id)
-    prefix = prefix_of("g", lease.chat_id, lease.row_id)
-    value, last = stored.get_with_last(key, prefix)
-    stream = held(lease, parsed(value))
-    return _Seen(stream, (key, _json.encode(stream)), prefix, number_after(last))
+    def _look(self, stored: Rows, lease: Lease) -> _Seen:
+        key = key_of("s", lease.chat_id, lease.row_id)
+        prefix = prefix_of("g", lease.chat_id, lease.row_id)
+        value, last = stored.get_with_last(key, prefix)
+        stream = self.held(stored, lease, parsed(value))
+        return _Seen(stream, (key, _json.encode(stream)), prefix, number_after(last))
 
 
 def _beaten(stored: Rows, lease: Lease, seen: _Seen) -> _Seen:

@@ -52,7 +52,7 @@ class DiskStore:
                 "give a path without it"
             )
         self._io = IoThread(lambda: Database(Path(self.location)))
-        self._segments = streams.Segments()  # of the I/O thread
+        self._leases = streams.Leases()
 
     def __repr__(self) -> str:
         return f"<DiskStore {self.location!r}>"
@@ -144,7 +144,7 @@ class DiskStore:
             if append is not None:
                 append(stored)
             stored.drop_beside(beside)  # of the writer before: its row holds what it had come to
-            return streams.take(stored, chat_id, row_id, stream)
+            return self._leases.take(stored, chat_id, row_id, stream)
 
         return await self._io.write(write, ahead=place)
 
@@ -160,7 +160,7 @@ class DiskStore:
 
         def write(stored: Rows) -> list[StoreError | None]:
             values = [(lease, segment.value) for lease, segment in packed]
-            errors = self._segments.add(stored, values)
+            errors = self._leases.add(stored, values)
             for (lease, segment), error in zip(packed, errors, strict=True):
                 if error is None:
                     put_files(stored, lease.chat_id, segment.files)
@@ -169,7 +169,7 @@ class DiskStore:
         return await self._io.write(write)
 
     async def beat(self, lease: Lease) -> None:
-        await self._io.write(lambda stored: self._segments.beat(stored, lease))
+        await self._io.write(lambda stored: self._leases.beat(stored, lease))
 
     async def finalize(
         self, lease: Lease, row: Row, *, header: Mapping[str, Any] | None = None
@@ -179,14 +179,14 @@ class DiskStore:
 
         def write(stored: Rows) -> None:
             found, beside = streams.find_beside(stored, place)
-            stream = streams.held(lease, found)
+            stream = self._leases.held(stored, lease, found)
             touch(stored, lease.chat_id, patch)
             put(stored, lease.chat_id, key_of("m", lease.chat_id, lease.row_id), packed)
             streams.put(stored, lease, stream.ended(state))
             stored.drop_beside(beside)
-            self._segments.forget(lease)
 
         await self._io.write(write, ahead=place)
+        self._leases.forget(lease)  # not before: where that failed, it is tried again
 
     async def follow(self, chat_id: str, row_id: str, since: int = 0, *, wait: float = 0.0) -> Tail:
         end = time.monotonic() + wait
@@ -238,7 +238,7 @@ class DiskStore:
             stream = streams.find(stored, chat_id, row_id)
             if stream is None or stream.state != streams.STREAMING or stream.is_alive():
                 return None
-            return streams.take(stored, chat_id, row_id, stream)
+            return self._leases.take(stored, chat_id, row_id, stream)
 
         lease = await self._io.write(write)
         if lease is None:

@@ -143,7 +143,7 @@ class Store(Protocol):
 
     async def extend(self, lease: Lease, chunks: Sequence[Row]) -> None:
         """Add one segment. Raises `Fenced` if the stream was taken over, ended or deleted, and
-        `StoreLost` if a server has forgotten it."""
+        `StoreLost` if the store has lost what it held."""
 
     async def extend_all(
         self, segments: Sequence[tuple[Lease, Sequence[Row]]]
