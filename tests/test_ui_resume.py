@@ -331,11 +331,10 @@ def test_the_answer_to_something_else_is_not_taken_for_it(
     backend: Resumable, store: DiskStore, cells: Cells, chat_id: str, sdk: AiSdk
 ) -> None:
     broken = left_behind(cells, chat_id, backend, store)
-    ours = backend.seen(chat_id)["chat"]["activeStreamId"]
     porto = {"id": "u", "role": "user", "parts": [{"type": "text", "text": "Porto?"}]}
     with ThreadPoolExecutor() as pool:
         theirs = pool.submit(sdk.send, f"{backend.address}/api/chat", chat_id, [porto])
-        until(lambda: backend.seen(chat_id)["chat"]["activeStreamId"] not in (None, ours))
+        until(lambda: backend.seen(chat_id)["streams"] == 2)
         resumed = broken.resume()
         come_back(chat_id, backend)
         backend.release(chat_id, 20)

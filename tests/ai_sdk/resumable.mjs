@@ -34,7 +34,8 @@ class Told {
   bodies = []; // of those that had one
   models = 0; // how many times the model was asked
   aborted = 0; // how many of these were given up
-  resumed = 0; // readers that came back in time
+  streams = 0; // of those, how many a reader can come back to
+  resumed = 0; // readers that did, in time
   left = 0; // readers that went before the end
   released = 0; // words that may go, the ending counts as one
   #bell = new EventEmitter();
@@ -129,6 +130,7 @@ async function post(asked, response) {
     },
   });
   await kept;
+  told(id).streams += 1;
   await send(answer.body, id, response);
 }
 
