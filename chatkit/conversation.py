@@ -390,10 +390,16 @@ class Conversation:
 
     def _stop(self, feeds: Iterable[Feed]) -> list[Feed]:
         stopped = list(feeds)
-        for feed in stopped:
-            if (producer := self.producers.get(feed.message().id)) is not None:
-                feed.engine.call(producer.stop)
+        found = [self.producers.get(feed.message().id) for feed in stopped]
+        if producers := [each for each in found if each is not None]:
+            stopped[0].engine.call(_stop_all, producers)
         return stopped
+
+
+def _stop_all(producers: list[Producer | Follower]) -> None:
+    """The last first: none is to begin because the one before it has ended."""
+    for each in reversed(producers):
+        each.stop()
 
 
 def conversation(store: Store, id: str) -> Conversation:

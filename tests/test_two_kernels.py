@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from chatkit import Chat
+from chatkit.answers import inbox
 from chatkit.engine import get_engine
 from chatkit.errors import MessageError, StoreError
 from chatkit.providers import Model
@@ -166,6 +167,23 @@ def test_stop_stops_what_another_process_has_queued(
     chat.wait(20)
     peer.do("chat.wait(20)")
     assert peer.get("[reply.status for reply in replies]") == ["stopped"] * 3
+    assert len(provider.requests) == 1
+
+
+def test_what_is_stopped_while_it_waits_never_begins(
+    chat: Chat, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process has said so since this one last looked for what others say."""
+    monkeypatch.setattr(inbox, "PACE", 3600.0)
+    answer = provider.answer("one two three", gated=True)
+    running, waiting = [chat.send(f"{n}?") for n in range(2)]
+    answer.release()
+    until(lambda: running.text == "one ")
+    until(lambda: get_engine().run(chat.store.status("trip", waiting.id)) is not None)
+    get_engine().run(chat.store.tell("trip", waiting.id, {"do": "stop"}))
+    answer.open()
+    assert running.wait(20).status == "complete"
+    assert waiting.wait(20).status == "stopped"
     assert len(provider.requests) == 1
 
 

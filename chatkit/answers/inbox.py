@@ -28,6 +28,7 @@ class Inbox:
         self._engine = engine
         self._listeners: dict[Lease, Callable[[Word], None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._looking = asyncio.Lock()
 
     def listen(self, lease: Lease, hear: Callable[[Word], None]) -> None:
         """Call `hear` with each word left for the stream of this lease."""
@@ -39,8 +40,9 @@ class Inbox:
         """Nobody writes there any more."""
         self._listeners.pop(lease, None)
 
-    async def _run(self) -> None:
-        while self._listeners:
+    async def look(self) -> None:
+        """Hand out all that has been said until now."""
+        async with self._looking:
             try:
                 words = await self._store.heard(list(self._listeners))
             except StoreError as error:  # the journals tell the user, and it is tried again
@@ -49,6 +51,10 @@ class Inbox:
             for lease, word in words:
                 if hear := self._listeners.get(lease):
                     _hand(hear, word)
+
+    async def _run(self) -> None:
+        while self._listeners:
+            await self.look()
             await asyncio.sleep(PACE)
 
 

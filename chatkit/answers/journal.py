@@ -105,6 +105,10 @@ class Journal:
         if self.is_behind:
             self._writer.soon(self)
 
+    async def listen(self) -> None:
+        """Hear at once what others have said until now."""
+        await self._inbox.look()
+
     async def flush(self) -> None:
         """Return once all that was published is in the store, or cannot be written now."""
         upto = len(self._feed.chunks)
