@@ -21,6 +21,7 @@ from tests.redis_server import RedisServer
 from tests.servers import Provider
 from tests.storing import run
 
+TOLD = "told"  # the property of a report that holds a line for the end of the run
 settings.register_profile("chatkit", deadline=None)  # a busy machine is no failure
 settings.load_profile("chatkit")
 
@@ -144,11 +145,16 @@ def sdk() -> Iterator[ai_sdk.AiSdk]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say what this machine left out, and how to get it."""
-    lines: list[str] = []
-    for home in (recorded, e2e, ai_sdk, redis_server, kernel_versions):
-        lines += home.missing()
-    if lines:
-        terminalreporter.section("left out on this machine")
+    """Say what the faults did, what this machine left out, and how to get that."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    calls = [report for report in reports if getattr(report, "when", "") == "call"]
+    told = [line for call in calls for name, line in call.user_properties if name == TOLD]
+    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", ())]
+    why = {str(place[-1]) for place in skipped if isinstance(place, tuple)}
+    missing = [line for home in (recorded, e2e, ai_sdk, redis_server) for line in home.missing()]
+    missing += kernel_versions.missing(why)
+    for title, lines in (("counted", told), ("left out on this machine", missing)):
+        if lines:
+            terminalreporter.section(title)
         for line in lines:
             terminalreporter.write_line(line)

@@ -6,13 +6,16 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 from urllib.request import urlopen
 
 HOME = Path(__file__).parent
-_NODE = HOME / "node_modules" / ".bin" / "node"  # the SDK needs a newer one than most machines have
+_MODULES = HOME / "node_modules"
+_NODE = _MODULES / ".bin" / "node"  # the SDK needs a newer one than most machines have
 
 
 def missing() -> list[str]:
@@ -23,10 +26,19 @@ def missing() -> list[str]:
 
 
 def install() -> None:
-    """Fetch what package.json names, if it is not there yet."""
-    if not _installed():
+    """Fetch what package.json names, unless it is there; several processes may do so at once."""
+    if _installed():
+        return
+    with tempfile.TemporaryDirectory(dir=HOME, prefix="node_modules.") as fresh:
+        shutil.copy(HOME / "package.json", fresh)
         command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"]
-        subprocess.run([*command, "--loglevel=error"], cwd=HOME, check=True)
+        subprocess.run([*command, "--loglevel=error"], cwd=fresh, check=True)
+        with suppress(OSError):  # another has been faster
+            if not _installed():
+                with suppress(FileNotFoundError):
+                    os.rename(_MODULES, f"{fresh}/old")
+                os.rename(f"{fresh}/node_modules", _MODULES)
+    assert _installed()
 
 
 class AiSdk:
@@ -130,5 +142,5 @@ def _installed() -> bool:
 
 
 def _version(name: str) -> str | None:
-    package = HOME / "node_modules" / name / "package.json"
+    package = _MODULES / name / "package.json"
     return json.loads(package.read_text())["version"] if package.exists() else None

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from chatkit.stores import open_store
+from tests.conftest import TOLD
 from tests.storing import run
 
 
@@ -32,16 +33,13 @@ class Chance(random.Random):
 
 
 @pytest.fixture
-def tell(
-    capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
-) -> Callable[[str], None]:
-    """Print a line about this test, whether or not it passes."""
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say what this test did, in a line that is printed at the end whether or not it passes."""
 
     def tell(line: str) -> None:
         chance = request.node.funcargs.get("chance")
         seed = f" (seed {chance.number})" if isinstance(chance, Chance) else ""
-        with capsys.disabled():
-            print(f"\n{request.node.name}: {line}{seed}")
+        request.node.user_properties.append((TOLD, f"{request.node.name}: {line}{seed}"))
 
     return tell
 
