@@ -421,6 +421,34 @@ def test_what_another_process_asks_is_let_go_by_stop_and_joined_by_retry(
     assert len(provider.requests) == 1
 
 
+def test_stop_ends_no_answer_that_another_comparison_waits_for(
+    provider: Provider, model: Model, cells: Cells
+) -> None:
+    """But the comparison that the same cell made before waits for nothing any more."""
+    held = provider.answer("held", gated=True)
+    with cells("a"):
+        runs = compare("Say {input}", model, ["a"])
+    with cells("b"):
+        before = compare("Say {input}", model, ["a"])
+    with cells("b"):
+        beside = compare("Say {input}", model, ["a"])
+    provider.until(lambda: len(provider.requests) == 1)
+    assert statuses(beside.stop().wait(10)) == ["skipped"]
+    assert "another comparison waits for its answer" in str(beside[0].error)
+    held.open()
+    assert runs.wait(10).texts == before.wait(10).texts == ["held"]
+    assert beside.retry().wait(10).texts == ["held"]
+    held = provider.answer("never whole", gated=True)
+    with cells("b"):
+        compare("Say {input}", model, ["b"])
+    with cells("b"):
+        again = compare("Say {input}", model, ["b"])
+    held.release(1)
+    assert statuses(again.stop().wait(10)) == ["stopped"]
+    provider.until(lambda: provider.disconnects == 1)
+    assert len(provider.requests) == 2
+
+
 def test_what_was_asked_elsewhere_and_is_asked_fresh_comes_to_its_end(
     provider: Provider, model: Model, cells: Cells, tmp_path: Path
 ) -> None:

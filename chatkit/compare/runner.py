@@ -24,6 +24,7 @@ PACE = 0.25  # seconds between looks at what other processes ask
 MOST_REFUSALS = 12  # of one run, before that is its error
 OVER_BUDGET = "not asked: it could pass the budget of ${:,.2f}"
 STOPPED = "stopped before it was asked"
+STOPPED_HERE = "stopped here; another comparison waits for its answer, and has it"
 REPLACED = "not asked here: its cell was run again"
 
 
@@ -87,16 +88,24 @@ class Runner(Running):
         self._queue([run for run in _first_samples_first(self._runs) if self._is_left(run)])
 
     def stop(self) -> None:
-        """Ask and score no more, and stop what is under way; what came is kept."""
+        """Ask and score no more, and stop what is under way; what came is kept. What another
+        comparison waits for too goes on, there."""
         self._drop(STOPPED)
         for lane in self._lanes.values():
-            for attempt in list(lane.busy.values()):
-                attempt.producer.stop()
+            for run, attempt in list(lane.busy.items()):
+                if attempt.let_go(run):
+                    self._leave(lane, run)
+                else:
+                    attempt.producer.stop()
         self._settle()
 
     def give_way(self) -> None:
-        """Ask no more: another one does."""
+        """Ask no more: another one does. It sees the end of what is under way, as one that looks
+        on."""
         self._drop(REPLACED)
+        for lane in self._lanes.values():
+            for run, attempt in lane.busy.items():
+                attempt.let_go(run)
         self._settle()
 
     def interrupt(self) -> None:
@@ -184,7 +193,16 @@ class Runner(Running):
         attempt.feed.done.add_done_callback(lambda _: self._ended(lane, run, attempt))
         self._tell(run)
 
+    def _leave(self, lane: Lane, run: Run) -> None:
+        """What is under way ends elsewhere."""
+        del lane.busy[run]
+        run.message = None
+        self.purse.settle(run)
+        self._skip(run, STOPPED_HERE)
+
     def _ended(self, lane: Lane, run: Run, attempt: Attempt) -> None:
+        if lane.busy.get(run) is not attempt:
+            return  # it was left
         del lane.busy[run]
         run.message, error = attempt.feed.message(), attempt.feed.error
         self.purse.settle(run)

@@ -33,11 +33,17 @@ FINAL = ("complete",)  # what is not asked again
 
 
 class Attempt(NamedTuple):
-    """An answer that is being written in this process."""
+    """An answer that is being written in this process, for runs of one comparison or several."""
 
     feed: Feed
     producer: Producer
     journal: Journal
+    wanted_by: set[Run]
+
+    def let_go(self, run: Run) -> bool:
+        """This run does not want it any more; whether another one still does."""
+        self.wanted_by.discard(run)
+        return bool(self.wanted_by)
 
 
 class Shelf:
@@ -89,6 +95,7 @@ class Shelf:
     def ask(self, run: Run, *, fresh: bool) -> Attempt:
         """Ask it; or what asks the same already."""
         if (live := self.live.get(run.key)) is not None:
+            live.wanted_by.add(run)
             return live
         settings, messages = run.settings, run.messages
         message = Message(
@@ -99,7 +106,7 @@ class Shelf:
         journal = Journal(self._store, feed, record, engine=self._engine)
         question = settings.question("", replaces="", resumes=False, can_ask=False)
         producer = Producer(feed, Ask(question, lambda: messages), self._engine, journal)
-        attempt = self.live[run.key] = Attempt(feed, producer, journal)
+        attempt = self.live[run.key] = Attempt(feed, producer, journal, {run})
         feed.done.add_done_callback(lambda _: self.live.pop(run.key))
         feed.drain()
         producer.start()
