@@ -308,6 +308,15 @@ def test_rows_are_sorted_by_one_column_or_the_mean_and_the_unknown_comes_last(
     assert rows(graded, by="score:mark", of=0, prompt="x")[-1] == Shape(graded).where[2][0]
 
 
+def test_rows_are_sorted_by_a_field_of_their_case() -> None:
+    """The texts of a CSV by the numbers that they are; cases without the field come last."""
+    cases: list[dict[str, Any]] = [{"n": "10"}, {"n": "9"}, {}, {"n": "Ten"}, {"n": 9.5}]
+    runs = runs_of(prompts=("x",), cases=cases)
+    assert rows(runs, by="case:n") == [1, 4, 0, 3, 2]
+    assert rows(runs, by="case:n", down=True) == [3, 0, 4, 1, 2]
+    assert rows(runs, by="case:m") == [0, 1, 2, 3, 4]
+
+
 def test_samples_stand_below_each_other_and_variants_beside() -> None:
     shape = Shape(runs_of(samples=2, variants=[{"temperature": 0}, {"temperature": 0.7}]))
     assert [shape.title(at) for at in range(2)] == [

@@ -32,6 +32,7 @@ class Detail:
         self.beside = beside
         self._sections = Sections()
         self._message: Message | None = None
+        self._older: list[list[str]] = []
         self.state: JSON = {
             "run": run.index,
             "title": [short(part) for part in (run.prompt, run.place.system, run.model) if part],
@@ -65,7 +66,14 @@ class Detail:
         scores = [
             [*chip, verdict.reason, verdict.error, money(verdict.cost)] for chip, verdict in chipped
         ]
-        return {"scores": scores, "differs": self._differs(), "does": _does(self.run)}
+        told = {"scores": scores, "differs": self._differs(), "does": _does(self.run)}
+        return told | {"older": self._before()}
+
+    def _before(self) -> list[list[str]]:
+        """What was answered before it was asked again, the newest first."""
+        if len(self._older) != len(self.run.older_rows):
+            self._older = [[status_line(each), _html(each)] for each in self.run.older[::-1]]
+        return self._older
 
     def _differs(self) -> list[list[str]]:
         if self.beside is None or not self.run.is_over or not self.beside.is_over:

@@ -220,6 +220,7 @@ class Live:
             "side": "prompt" if shape.is_across else "model",  # what stands across
             "samples": shape.samples,
             "scores": self.runs.score_names,
+            "fields": shape.fields,
         }
 
     def _head(self) -> JSON:

@@ -66,6 +66,15 @@ class Shape:
         """The fields of a row's case."""
         return self._cases[self.rows[row].case_index]
 
+    @property
+    def fields(self) -> list[str]:
+        """The names of what the cases hold."""
+        return list(dict.fromkeys(name for case in self._cases.values() for name in case))
+
+    def field(self, row: int, name: str) -> Any:
+        """What the case of a row holds under a name; None where it holds nothing."""
+        return self.case(row).get(name)
+
     def beside(self, row: int, prompt: str) -> int | None:
         """The row that asks the same with another prompt."""
         return self._rows.get(self.rows[row]._replace(prompt=prompt))

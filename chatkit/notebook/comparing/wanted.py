@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from statistics import fmean
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from chatkit.compare.run import Run
 from chatkit.notebook.comparing.shape import Shape
 
 JSON = dict[str, Any]
+_FIELD = "case:"
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -26,7 +28,7 @@ class Wanted(msgspec.Struct, frozen=True):
     column: int = -1
     sample: int = 0
     text: str = ""  # looked for
-    by: str = ""  # prompt | cost | tokens | seconds | score:name; "": as it was asked
+    by: str = ""  # prompt | case:field | cost | tokens | seconds | score:name; "": as asked
     of: int = -1  # the column that it is sorted by; -1: the mean of all
     down: bool = False  # the highest first
     differ: Literal["", "columns", "prompts"] = ""
@@ -41,7 +43,7 @@ class Wanted(msgspec.Struct, frozen=True):
     @property
     def may_go_stale(self) -> bool:
         """Whether answers that come may change which rows these are, or their order."""
-        return self.picks or self.by not in ("", "prompt")
+        return self.picks or not (self.by in ("", "prompt") or self.by.startswith(_FIELD))
 
     def fits(self, run: Run) -> bool:
         """Whether a run is one of those that are picked out."""
@@ -107,11 +109,31 @@ def rows_of(runs: Sequence[Run], shape: Shape, wanted: Wanted) -> list[int]:
         return sorted(rows, key=lambda row: order[shape.rows[row].prompt], reverse=wanted.down)
     if not wanted.by:
         return rows[::-1] if wanted.down else rows
+    if wanted.by.startswith(_FIELD):
+        return _by_field(rows, shape, wanted.by.removeprefix(_FIELD), down=wanted.down)
     of = [wanted.of] if wanted.of in columns else columns
     values = {row: _value(runs, shape, wanted.by, of, row) for row in rows}
     known = [row for row in rows if values[row] is not None]
     known.sort(key=lambda row: values[row] or 0.0, reverse=wanted.down)
     return known + [row for row in rows if values[row] is None]
+
+
+def _by_field(rows: Sequence[int], shape: Shape, name: str, *, down: bool) -> list[int]:
+    """Cases that hold nothing under the name come last."""
+    keys = {row: _key(value) for row in rows if (value := shape.field(row, name)) is not None}
+    known = [row for row in rows if row in keys]
+    known.sort(key=keys.__getitem__, reverse=down)
+    return known + [row for row in rows if row not in keys]
+
+
+def _key(value: Any) -> tuple[bool, float, str]:
+    """Numbers by their size, before texts; those of a CSV are texts that read as numbers."""
+    text = str(value).casefold()
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return True, 0.0, text
+    return (False, number, "") if isfinite(number) else (True, 0.0, text)
 
 
 def _is_shown(

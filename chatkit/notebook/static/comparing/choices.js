@@ -59,12 +59,13 @@ const filters = (layer, view) => {
 const EVERYTHING = { status: "", score: "", test: "", number: 0, prompt: "", column: -1, sample: 0, text: "" };
 
 const sorting = (layer, view) => {
-  const { scores, prompts, columns } = view.kernel.names;
+  const { scores, prompts, columns, fields } = view.kernel.names;
   const { wanted } = view;
   const el = make("div", "ck-choices", layer.el);
   const measures = [
     ["", "As asked"],
     ...(prompts.length > 1 ? [["prompt", "Prompt"]] : []),
+    ...fields.map((name) => [`case:${name}`, name]),
     ...scores.map((name) => [`score:${name}`, name]),
     ["cost", "Cost"],
     ["tokens", "Tokens"],

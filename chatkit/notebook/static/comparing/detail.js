@@ -40,17 +40,11 @@ class Detail {
       make("dt", "", about).textContent = name;
       make("dd", "", about).textContent = value;
     }
-    const asked = make("details", "ck-asked", inside);
-    asked.open = this.unfolded.has("asked");
-    asked.ontoggle = () => this.unfolded[asked.open ? "add" : "delete"]("asked");
-    make("summary", "", asked).textContent = "As asked";
-    for (const [role, html] of told.asked) {
-      make("div", "ck-role", asked).textContent = role;
-      make("div", "chatkit", asked).innerHTML = html; // made safe by the kernel, as all of these
-    }
+    this.messages(this.folded("asked"), "As asked", told.asked);
     this.scores = make("div", "ck-scores", inside);
     this.answer = new Answer(inside, this.unfolded, () => {});
     this.differs = make("div", "ck-differs", inside);
+    this.older = this.folded("older");
     this.does = make("div", "ck-does", el);
     this.does.role = "toolbar";
     this.does.ariaLabel = "Actions";
@@ -59,6 +53,23 @@ class Detail {
     if (held) (el.querySelector(`[data-what="${held}"]`) ?? close).focus();
     if (this.view.focusing) inside.focus({ preventScroll: true });
     this.view.focusing = false;
+  }
+
+  folded(name) {
+    const el = make("details", "ck-asked", this.inside);
+    el.open = this.unfolded.has(name);
+    el.ontoggle = () => this.unfolded[el.open ? "add" : "delete"](name);
+    return el;
+  }
+
+  messages(el, title, messages) {
+    el.replaceChildren();
+    el.hidden = !messages.length;
+    make("summary", "", el).textContent = title;
+    for (const [line, html] of messages) {
+      make("div", "ck-role", el).textContent = line;
+      make("div", "chatkit", el).innerHTML = html; // made safe by the kernel, as all of these
+    }
   }
 
   follow({ detail, changes = [], foot }) {
@@ -72,7 +83,7 @@ class Detail {
   }
 
   foot() {
-    const { scores, differs, does } = this.told.foot;
+    const { scores, differs, does, older } = this.told.foot;
     this.scores.replaceChildren();
     for (const [name, level, value, reason, error, cost] of scores) {
       const line = make("div", "ck-score", this.scores);
@@ -87,6 +98,8 @@ class Detail {
       title.textContent = "What differs";
       this.differs.prepend(title);
     }
+    if (older.length !== this.older.children.length >> 1) this.messages(this.older, `Earlier answers (${older.length})`, older);
+    this.older.hidden = !older.length;
     if (this.done === `${this.told.run} ${does}` && this.does.children.length) return;
     this.done = `${this.told.run} ${does}`;
     this.offer(does);
