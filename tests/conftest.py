@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from chatkit import host, stores
 from chatkit.providers import Model, get_model
@@ -142,6 +144,20 @@ def sdk() -> Iterator[ai_sdk.AiSdk]:
     running = ai_sdk.AiSdk()
     yield running
     running.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Of `-n auto`: one for each core, but no more than four, for each has a browser of its own."""
+    return min(4, os.cpu_count() or 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """In several processes (`-n`) each file stays whole, for what its tests share, and those with
+    a browser, which take longest, come first, as they are."""
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

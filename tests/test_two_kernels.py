@@ -104,7 +104,7 @@ def test_what_was_heard_of_but_is_not_followed_yet_comes_first_all_the_same(
         patched.setattr(conversation, "refresh", lambda: None)  # it would wait for the watch
         reply = chat.send("Two?")
     may_follow.set()
-    provider.until(lambda: reply.status != "queued" or bool(reply._feed.after))
+    until(lambda: reply.status != "queued" or bool(reply._feed.after))
     assert len(provider.requests) == 1
     answer.open()
     assert reply.wait(20).text == "Answer to: Two?"
