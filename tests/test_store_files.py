@@ -198,7 +198,7 @@ def test_a_directory_removed_while_in_use_is_noticed_at_the_next_write(store: Di
     assert ids(store) == ["b"]
 
 
-@pytest.mark.parametrize("how", ["removed", "replaced"])
+@pytest.mark.parametrize("how", ["removed", "removed while it is closed", "replaced"])
 def test_a_stream_is_lost_with_the_files_that_held_it_and_deleted_with_its_chat(
     store: DiskStore, tmp_path: Path, how: str
 ) -> None:
@@ -206,7 +206,9 @@ def test_a_stream_is_lost_with_the_files_that_held_it_and_deleted_with_its_chat(
     aside = tmp_path / "aside"
     lost = run(store.acquire("trip", "a"))
     assert lost is not None
-    if how == "removed":
+    if how == "removed while it is closed":
+        run(store.close())
+    if how != "replaced":
         shutil.rmtree(store.location)
     else:
         os.rename(store.location, aside)

@@ -158,13 +158,17 @@ class Database:
             self._latest = None
             if _directory.wal_size(self._path):  # SQLite would delete that now
                 set_aside(self._path)
-        _directory.prepare(self._directory)
+        self._make()
         is_known = _directory.identity(self._path) == self._damaged
         aside = set_aside(self._path) if is_known else _vet(self._path)
         self._damaged = None
-        _directory.prepare(self._directory)
+        self._make()
         self._identity = _directory.identity(self._path)
         return aside
+
+    def _make(self) -> None:
+        if _directory.prepare(self._directory):
+            self._latest = None  # the file before is gone, also where this one has its number
 
     def _open_for_reading(self) -> None:
         try:

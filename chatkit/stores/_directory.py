@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
@@ -25,13 +24,17 @@ def make(directory: Path) -> None:
         directory.chmod(0o700)  # whatever the umask
 
 
-def prepare(directory: Path) -> None:
-    """Make the directory and an empty database that only their owner can read."""
+def prepare(directory: Path) -> bool:
+    """Make the directory and an empty database that only their owner can read, unless they are
+    there; whether the database was not."""
     make(directory)
     database = directory / DATABASE
-    with contextlib.suppress(FileExistsError):
+    try:
         os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        database.chmod(0o600)  # SQLite gives -wal and -shm the modes of the database
+    except FileExistsError:
+        return False
+    database.chmod(0o600)  # SQLite gives -wal and -shm the modes of the database
+    return True
 
 
 def mark(directory: Path) -> None:

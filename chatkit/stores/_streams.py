@@ -145,8 +145,10 @@ class Leases:
                     f"the store has lost {row}, which this process still has: its files were "
                     "removed or replaced while in use"
                 )
+            self.forget(lease)
             raise Fenced(f"{row} was deleted meanwhile")
         if stream.epoch != lease.epoch or stream.state != STREAMING:
+            self.forget(lease)
             raise Fenced(
                 f"{row} was taken over or ended by another writer; what it keeps is theirs"
             )
@@ -174,7 +176,7 @@ class Leases:
         return errors
 
     def beat(self, stored: Rows, lease: Lease) -> None:
-        """Say that this process is the writer and lives. Raises Fenced."""
+        """Say that this process is the writer and lives. Raises Fenced and StoreLost."""
         self._seen[lease] = _beaten(stored, lease, self._look(stored, lease))
 
     def forget(self, lease: Lease) -> None:

@@ -156,12 +156,14 @@ class Store(Protocol):
 
     async def beat(self, lease: Lease) -> None:
         """Say that this process writes the stream and lives: needed every second or two in which
-        nothing arrives. Whoever is given a lease by another process begins with this."""
+        nothing arrives. Whoever is given a lease by another process begins with this. Raises as
+        `extend` does."""
 
     async def finalize(
         self, lease: Lease, row: Row, *, header: Mapping[str, Any] | None = None
     ) -> None:
-        """End the stream: its row takes the place of its segments, at once. May be `Fenced`."""
+        """End the stream: its row takes the place of its segments, at once. Raises as
+        `extend` does."""
 
     async def follow(self, chat_id: str, row_id: str, since: int = 0, *, wait: float = 0.0) -> Tail:
         """The segments from number `since` on (none after the end), and how the stream stands.
