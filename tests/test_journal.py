@@ -7,9 +7,11 @@ import gc
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chatkit.answers import inbox
 from chatkit.answers import journal as journals
 from chatkit.answers.feed import Feed
 from chatkit.answers.journal import Journal
@@ -130,6 +132,38 @@ def test_a_stream_that_was_taken_over_is_told_so_and_the_others_are_saved(store:
         for journal, each in ((lost, its_feed), (kept, feed)):
             await journal.close(each.message())
         assert await store.load("lost") is None
+
+    run(stream)
+
+
+def test_a_word_reaches_whom_it_is_for_though_who_looked_for_it_is_stopped(
+    store: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "PACE", 3600.0)
+    hear = store.heard
+
+    async def stream() -> None:
+        taken, may_go_on, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        lease = await store.acquire("trip", "a")
+        assert lease is not None
+
+        async def slowly(leases: Sequence[Lease]) -> list[tuple[Lease, dict[str, Any]]]:
+            words = await hear(leases)
+            taken.set()
+            await may_go_on.wait()
+            return words
+
+        box = inbox.inbox(store, get_engine())
+        box.listen(lease, lambda word: told.set())
+        await box.look()
+        await store.tell("trip", "a", {"do": "stop"})
+        monkeypatch.setattr(store, "heard", slowly)
+        looking = asyncio.create_task(box.look())
+        await taken.wait()
+        looking.cancel()
+        may_go_on.set()
+        await asyncio.wait_for(told.wait(), 20)
+        box.leave(lease)
 
     run(stream)
 

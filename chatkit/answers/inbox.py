@@ -41,7 +41,11 @@ class Inbox:
         self._listeners.pop(lease, None)
 
     async def look(self) -> None:
-        """Hand out all that has been said until now."""
+        """Hand out all that has been said until now; also where who waits for this is stopped,
+        for a word that was taken off the store is nowhere else."""
+        await asyncio.shield(self._engine.loop.create_task(self._look()))
+
+    async def _look(self) -> None:
         async with self._looking:
             try:
                 words = await self._store.heard(list(self._listeners))

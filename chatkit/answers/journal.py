@@ -105,7 +105,7 @@ class Journal:
         if self.is_behind:
             self._writer.soon(self)
 
-    async def listen(self) -> None:
+    async def look(self) -> None:
         """Hear at once what others have said until now."""
         await self._inbox.look()
 

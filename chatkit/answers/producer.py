@@ -205,7 +205,7 @@ class Producer(Running):
             await earlier.until_end()
         await self.feed.wanted()
         if self.feed.after and self._journal is not None:
-            await self._journal.listen()  # who stopped that one may have stopped this one too
+            await self._journal.look()  # who stopped that one may have stopped this one too
             await asyncio.sleep(0)  # where it ends if so
         messages = self._ask.messages()
         started = self._started(self.feed.message())
