@@ -158,6 +158,7 @@ class Chat:
 
     def wait(self, timeout: float | None = None) -> Chat:
         """Block until nothing is being answered. Raises TimeoutError after `timeout` seconds."""
+        self._conversation.refresh()
         live = self._conversation.live()
         for feed in live:
             check_wait(feed, blocks=True)
@@ -176,7 +177,14 @@ class Chat:
         if live:
             return "streaming" if any(feed.chunks for feed in live) else "submitted"
         active = self._tree.active()
-        return "error" if active and active[-1].status == "error" else "ready"
+        match active[-1].status if active else None:
+            case "queued":
+                return "submitted"
+            case "streaming":  # by another process, as was just read: it is about to be followed
+                return "streaming"
+            case "error":
+                return "error"
+        return "ready"
 
     # -- the conversation --
 

@@ -384,16 +384,18 @@ class Conversation:
 
     def stop(self) -> None:
         """Stop whatever is being answered, wherever it is written."""
-        here = self._stop(self.live())
-        self.refresh()
-        self._stop(feed for feed in self.live() if feed not in here)
+        self._stop(each for each in self._writers() if isinstance(each, Producer))
+        self.refresh()  # what others write is told together
+        self._stop(self._writers())
 
-    def _stop(self, feeds: Iterable[Feed]) -> list[Feed]:
-        stopped = list(feeds)
-        found = [self.producers.get(feed.message().id) for feed in stopped]
-        if producers := [each for each in found if each is not None]:
-            stopped[0].engine.call(_stop_all, producers)
-        return stopped
+    def _writers(self) -> list[Producer | Follower]:
+        found = [self.producers.get(feed.message().id) for feed in self.live()]
+        return [each for each in found if each is not None]
+
+    def _stop(self, writers: Iterable[Producer | Follower]) -> None:
+        stopped = list(writers)
+        if stopped:
+            stopped[0].feed.engine.call(_stop_all, stopped)
 
 
 def _stop_all(producers: list[Producer | Follower]) -> None:

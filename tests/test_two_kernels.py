@@ -98,6 +98,7 @@ def test_what_was_heard_of_but_is_not_followed_yet_comes_first_all_the_same(
     monkeypatch.setattr(chat.store, "follow", slowly)
     peer.do("reply = chat.send('One?')")
     assert read.wait(20)  # the watch knows of the answer, and has not begun to follow it
+    assert chat.status in ("submitted", "streaming")
     provider.until(lambda: len(provider.requests) == 1)
     conversation = chat._conversation
     with monkeypatch.context() as patched:
