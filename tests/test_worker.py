@@ -159,10 +159,20 @@ def test_what_a_worker_waits_for_and_warns_of_is_told_in_the_kernel(
         "trip", model=model, store=tmp_path / "store", tools=[add], max_steps=1, detached=True
     )
     reply = chat.send("2 + 3?")
-    until(lambda: "trying again in" in reply.feed.note)
+    told: list[str] = []
+    asked: list[int] = []  # how often, by the time that it is told no more
+
+    def note() -> None:
+        told.append(reply.feed.note)
+        if "trying again in" in "".join(told) and not told[-1]:
+            asked.append(len(provider.requests))
+
+    reply.feed.watch(note)
     provider.until(lambda: len(provider.requests) == 2)
     answer.open()
     reply.wait(30)
+    assert "trying again in" in "".join(told)
+    assert asked[0] == 2
     assert [part.output for part in tools_of(reply.message)] == [5]
     assert "chatkit-note" not in str(list(reply)) + str(reply.message.to_json())
 

@@ -51,6 +51,7 @@ class Follower:
         self._seen = 0  # segments
         self._epoch: int | None = None  # of the writer whose segments these are
         self._readable = time.monotonic()  # when the store could last be read
+        self._is_away = False  # it could not just now
         self._task: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
         self._is_left = False
@@ -147,10 +148,12 @@ class Follower:
             if not error.retryable or time.monotonic() > self._readable + PATIENCE:
                 raise
             self.feed.say(f"Trying again: {error}")
+            self._is_away = True
             self._looked.set()
             await asyncio.sleep(PACE)
             return None
-        if self.feed.note:
+        if self._is_away:
+            self._is_away = False
             self.feed.say("")
         if self._is_left:  # what it writes itself would come back to it
             raise asyncio.CancelledError
