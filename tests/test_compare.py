@@ -434,7 +434,7 @@ def test_stop_ends_no_answer_that_another_comparison_waits_for(
         beside = compare("Say {input}", model, ["a"])
     provider.until(lambda: len(provider.requests) == 1)
     assert statuses(beside.stop().wait(10)) == ["skipped"]
-    assert "another comparison waits for its answer" in str(beside[0].error)
+    assert "it goes on for another comparison" in str(beside[0].error)
     held.open()
     assert runs.wait(10).texts == before.wait(10).texts == ["held"]
     assert beside.retry().wait(10).texts == ["held"]
@@ -444,9 +444,64 @@ def test_stop_ends_no_answer_that_another_comparison_waits_for(
     with cells("b"):
         again = compare("Say {input}", model, ["b"])
     held.release(1)
+    provider.until(lambda: len(provider.requests) == 2)
     assert statuses(again.stop().wait(10)) == ["stopped"]
     provider.until(lambda: provider.disconnects == 1)
     assert len(provider.requests) == 2
+
+
+def test_a_comparison_that_gave_way_and_is_taken_up_again_is_waited_for(
+    provider: Provider, model: Model, cells: Cells
+) -> None:
+    held = provider.answer("held", gated=True)
+    with cells("a"):
+        before = compare("Say {input}", model, ["a"])
+    with cells("a"):
+        after = compare("Say {input}", model, ["a"])
+    provider.until(lambda: len(provider.requests) == 1)
+    before.retry()
+    assert statuses(after.stop().wait(10)) == ["skipped"]
+    held.open()
+    assert before.wait(10).texts == ["held"]
+
+
+def test_what_is_left_to_another_comparison_is_what_it_was_before(
+    provider: Provider, cells: Cells
+) -> None:
+    """Its text, and what the budget holds of it."""
+    dear = get_model("azure/gpt-4o-2024-08-06", base_url=provider.url, api_key="k")
+    with cells("a"):
+        runs = compare("Say {input}", dear, ["a"]).wait()
+    with cells("b"):
+        beside = compare("Say {input}", dear, ["a"], budget=1.0).wait()
+    spent = beside._runner.purse.spent
+    assert spent == runs.cost > 0
+    held = provider.answer("another", gated=True)
+    runs.retry(fresh=True)
+    beside.retry(fresh=True)
+    provider.until(lambda: len(provider.requests) == 2)
+    assert statuses(beside.stop().wait(10)) == ["skipped"]
+    assert beside.texts == ["Answer to: Say a"]
+    assert beside._runner.purse.spent == spent
+    held.open()
+    assert runs.wait(10).texts == ["another"]
+
+
+def test_delete_leaves_what_another_comparison_waits_for(
+    provider: Provider, model: Model, cells: Cells
+) -> None:
+    held = provider.answer("held", gated=True)
+    with cells("a"):
+        runs = compare("Say {input}", model, ["a"])
+    with cells("b"):
+        beside = compare("Say {input}", model, ["a", "b"])
+    provider.until(lambda: len(provider.requests) == 2)
+    held.release(1)
+    beside.delete()
+    held.open()
+    assert runs.wait(10).texts == ["held"]
+    assert compare("Say {input}", model, ["a", "b"]).wait(10).counts == {"complete": 2}
+    assert len(provider.requests) == 3
 
 
 def test_what_was_asked_elsewhere_and_is_asked_fresh_comes_to_its_end(

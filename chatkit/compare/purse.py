@@ -61,8 +61,12 @@ class Purse:
 
     def settle(self, run: Run) -> None:
         """It has ended, and cost what it cost."""
-        self._aside.pop(run, None)
+        self.let_go(run)
         self.count(run)
+
+    def let_go(self, run: Run) -> None:
+        """It is not asked from here any more."""
+        self._aside.pop(run, None)
 
     def count(self, run: Run) -> None:
         """It has cost this, whenever that was."""

@@ -24,7 +24,7 @@ PACE = 0.25  # seconds between looks at what other processes ask
 MOST_REFUSALS = 12  # of one run, before that is its error
 OVER_BUDGET = "not asked: it could pass the budget of ${:,.2f}"
 STOPPED = "stopped before it was asked"
-STOPPED_HERE = "stopped here; another comparison waits for its answer, and has it"
+STOPPED_HERE = "stopped here; it goes on for another comparison, and retry() takes its answer"
 REPLACED = "not asked here: its cell was run again"
 
 
@@ -139,6 +139,9 @@ class Runner(Running):
 
     def _go_on(self) -> None:
         self._stopped = ""
+        for lane in self._lanes.values():
+            for run, attempt in lane.busy.items():
+                attempt.wanted_by.add(run)  # where it had given way
         if self.done.done():
             self.done = concurrent.futures.Future()
         self._engine.running.add(self)
@@ -196,8 +199,8 @@ class Runner(Running):
     def _leave(self, lane: Lane, run: Run) -> None:
         """What is under way ends elsewhere."""
         del lane.busy[run]
-        run.message = None
-        self.purse.settle(run)
+        run.feed = None  # what it had before is its answer again
+        self.purse.let_go(run)
         self._skip(run, STOPPED_HERE)
 
     def _ended(self, lane: Lane, run: Run, attempt: Attempt) -> None:

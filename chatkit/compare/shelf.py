@@ -113,8 +113,8 @@ class Shelf:
         return attempt
 
     async def remove(self, runs: Sequence[Run]) -> None:
-        """Forget the answers of these runs."""
-        await self._store.remove(ANSWERS, [run.key for run in runs])
+        """Forget the answers of these runs, but for those that another comparison waits for."""
+        await self._store.remove(ANSWERS, [run.key for run in runs if run.key not in self.live])
 
     # -- scores --
 
