@@ -310,7 +310,7 @@ def test_rows_are_sorted_by_one_column_or_the_mean_and_the_unknown_comes_last(
 
 def test_rows_are_sorted_by_a_field_of_their_case() -> None:
     """The texts of a CSV by the numbers that they are; cases without the field come last."""
-    cases: list[dict[str, Any]] = [{"n": "10"}, {"n": "9"}, {}, {"n": "Ten"}, {"n": 9.5}]
+    cases: list[dict[str, Any]] = [{"n": "10"}, {"n": "9"}, {"n": ""}, {"n": "Ten"}, {"n": 9.5}]
     runs = runs_of(prompts=("x",), cases=cases)
     assert rows(runs, by="case:n") == [1, 4, 0, 3, 2]
     assert rows(runs, by="case:n", down=True) == [3, 0, 4, 1, 2]

@@ -17,7 +17,7 @@ from chatkit.notebook.sections import Change, Sections
 from chatkit.standing import status_line
 
 JSON = dict[str, Any]
-LONGEST = 20_000  # characters of a message that was asked, and of a text that is compared
+LONGEST = 20_000  # characters of a folded message, and of a text that is compared
 _AGAIN = "Ask again with the button below."
 
 
@@ -32,12 +32,14 @@ class Detail:
         self.beside = beside
         self._sections = Sections()
         self._message: Message | None = None
-        self._older: list[list[str]] = []
+        self._older = len(run.older_rows)
         self.state: JSON = {
             "run": run.index,
             "title": [short(part) for part in (run.prompt, run.place.system, run.model) if part],
             "about": _about(run),
             "asked": [[message.role, _html(message)] for message in run.messages],
+            # the newest first
+            "older": [[status_line(message), _html(message)] for message in run.older[::-1]],
             "sections": self._sections.state,
             "foot": {},
         }
@@ -47,6 +49,11 @@ class Detail:
     def runs(self) -> list[Run]:
         """Whose changes show in it."""
         return [self.run] if self.beside is None else [self.run, self.beside]
+
+    @property
+    def is_asked_again(self) -> bool:
+        """Whether what it shows as the answer is an earlier one by now."""
+        return len(self.run.older_rows) != self._older
 
     def update(self) -> tuple[list[Change], JSON]:
         """Show it as it stands now: what is new of its text, and what stands below that."""
@@ -66,14 +73,7 @@ class Detail:
         scores = [
             [*chip, verdict.reason, verdict.error, money(verdict.cost)] for chip, verdict in chipped
         ]
-        told = {"scores": scores, "differs": self._differs(), "does": _does(self.run)}
-        return told | {"older": self._before()}
-
-    def _before(self) -> list[list[str]]:
-        """What was answered before it was asked again, the newest first."""
-        if len(self._older) != len(self.run.older_rows):
-            self._older = [[status_line(each), _html(each)] for each in self.run.older[::-1]]
-        return self._older
+        return {"scores": scores, "differs": self._differs(), "does": _does(self.run)}
 
     def _differs(self) -> list[list[str]]:
         if self.beside is None or not self.run.is_over or not self.beside.is_over:
@@ -88,7 +88,7 @@ def _about(run: Run) -> list[list[str]]:
 
 
 def _html(message: Message) -> str:
-    """What was asked, as safe HTML."""
+    """A message that is folded, as safe HTML."""
     if len(message.text) > LONGEST:
         return f'<p class="raw">{escape(message.text[:LONGEST])} …</p>'
     return "".join(piece.html for piece in pieces(message))

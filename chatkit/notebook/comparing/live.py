@@ -198,13 +198,18 @@ class Live:
         if run is None:
             self._detail = None
             return self.board.tell({"detail": None})
+        self.board.tell({"detail": self._opened(run)})
+
+    def _opened(self, run: Run) -> JSON:
         self._detail = Detail(run, self.runs.thresholds, self._compared(run))
-        self.board.tell({"detail": self._detail.state})
+        return self._detail.state
 
     def _grown(self, changed: set[int]) -> JSON:
         detail = self._detail
         if detail is None or not changed & {run.index for run in detail.runs}:
             return {}
+        if detail.is_asked_again:
+            return {"detail": self._opened(detail.run)}
         changes, foot = detail.update()
         news = {"changes": changes, "foot": foot}
         return {name: value for name, value in news.items() if value}

@@ -120,7 +120,8 @@ def rows_of(runs: Sequence[Run], shape: Shape, wanted: Wanted) -> list[int]:
 
 def _by_field(rows: Sequence[int], shape: Shape, name: str, *, down: bool) -> list[int]:
     """Cases that hold nothing under the name come last."""
-    keys = {row: _key(value) for row in rows if (value := shape.field(row, name)) is not None}
+    values = {row: shape.field(row, name) for row in rows}
+    keys = {row: _key(value) for row, value in values.items() if value not in (None, "")}
     known = [row for row in rows if row in keys]
     known.sort(key=keys.__getitem__, reverse=down)
     return known + [row for row in rows if row not in keys]

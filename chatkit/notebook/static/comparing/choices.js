@@ -58,6 +58,9 @@ const filters = (layer, view) => {
 };
 const EVERYTHING = { status: "", score: "", test: "", number: 0, prompt: "", column: -1, sample: 0, text: "" };
 
+// Whether a row has it once in each column: an answer's own, and not what was asked.
+const isOfColumns = (by) => by && by !== "prompt" && !by.startsWith("case:");
+
 const sorting = (layer, view) => {
   const { scores, prompts, columns, fields } = view.kernel.names;
   const { wanted } = view;
@@ -71,8 +74,11 @@ const sorting = (layer, view) => {
     ["tokens", "Tokens"],
     ["seconds", "Seconds"],
   ];
-  choice(el, "Sort by", measures, wanted.by, (by) => view.arrange({ by }));
-  if (columns.length > 1) choice(el, "of", counted(columns, "the mean of the row"), wanted.of, (of) => view.arrange({ of: Number(of) }));
+  choice(el, "Sort by", measures, wanted.by, (by) => {
+    view.arrange(isOfColumns(by) ? { by } : { by, of: -1 });
+    layer.anew();
+  });
+  if (columns.length > 1 && isOfColumns(wanted.by)) choice(el, "of", counted(columns, "the mean of the row"), wanted.of, (of) => view.arrange({ of: Number(of) }));
   choice(el, "Order", [["", "The lowest first"], ["down", "The highest first"]], wanted.down ? "down" : "", (down) => view.arrange({ down: !!down }));
 };
 

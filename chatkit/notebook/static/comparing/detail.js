@@ -44,7 +44,7 @@ class Detail {
     this.scores = make("div", "ck-scores", inside);
     this.answer = new Answer(inside, this.unfolded, () => {});
     this.differs = make("div", "ck-differs", inside);
-    this.older = this.folded("older");
+    this.messages(this.folded("older"), `Earlier answers (${told.older.length})`, told.older);
     this.does = make("div", "ck-does", el);
     this.does.role = "toolbar";
     this.does.ariaLabel = "Actions";
@@ -63,7 +63,6 @@ class Detail {
   }
 
   messages(el, title, messages) {
-    el.replaceChildren();
     el.hidden = !messages.length;
     make("summary", "", el).textContent = title;
     for (const [line, html] of messages) {
@@ -83,7 +82,7 @@ class Detail {
   }
 
   foot() {
-    const { scores, differs, does, older } = this.told.foot;
+    const { scores, differs, does } = this.told.foot;
     this.scores.replaceChildren();
     for (const [name, level, value, reason, error, cost] of scores) {
       const line = make("div", "ck-score", this.scores);
@@ -98,8 +97,6 @@ class Detail {
       title.textContent = "What differs";
       this.differs.prepend(title);
     }
-    if (older.length !== this.older.children.length >> 1) this.messages(this.older, `Earlier answers (${older.length})`, older);
-    this.older.hidden = !older.length;
     if (this.done === `${this.told.run} ${does}` && this.does.children.length) return;
     this.done = `${this.told.run} ${does}`;
     this.offer(does);

@@ -77,7 +77,7 @@ class Grid {
   heading({ at, name: named, about, scores, took }, wanted) {
     const el = make("div", "ck-heading", this.heads);
     el.role = "columnheader";
-    const sorted = wanted.by && wanted.of === at;
+    const sorted = isOfColumns(wanted.by) && wanted.of === at;
     if (sorted) el.ariaSort = wanted.down ? "descending" : "ascending";
     const name = button(el, "ck-named-column", "", null, () => this.view.sortBy(at));
     name.dataset.sort = at;

@@ -131,7 +131,7 @@ class View {
   sortBy(column) {
     const { wanted } = this;
     const { scores } = this.kernel.names;
-    const by = wanted.by && wanted.by !== "prompt" ? wanted.by : scores.length ? `score:${scores[0]}` : "seconds";
+    const by = isOfColumns(wanted.by) ? wanted.by : scores.length ? `score:${scores[0]}` : "seconds";
     const again = wanted.of === column && wanted.by === by;
     this.arrange({ by, of: column, down: again ? !wanted.down : false });
   }
