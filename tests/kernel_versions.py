@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import version as installed
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def _place(version: str) -> tuple[Path, str]:
         command = [*install, f"{fresh}/packages", f"ipykernel=={version}"]
         ran = subprocess.run(command, capture_output=True, text=True)
         if ran.returncode:
-            return place, ran.stderr.strip().rpartition("\n")[2]
-        if not place.exists():  # else another run has been faster
+            return place, ran.stderr.strip().rpartition("\n")[2] or f"pip: {ran.returncode}"
+        with suppress(OSError):  # another run has been faster
             os.rename(f"{fresh}/packages", place)
-    return place, ""
+    return place, "" if place.exists() else f"{place} could not be made"

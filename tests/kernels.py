@@ -76,12 +76,22 @@ class Kernel:
         self.comms: dict[str, list[Json]] = {}  # what each widget has sent, by model id
 
     def __enter__(self) -> Self:
+        for last in (False, True):
+            try:
+                self._start()
+                break
+            except RuntimeError:  # somebody has taken one of its ports since they were chosen
+                self.__exit__()
+                if last:
+                    raise
+        return self
+
+    def _start(self) -> None:
         self._manager = KernelManager(kernel_name="python3")
         self._manager.start_kernel(cwd=str(self._directory), env=self._env)
         self._client = self._manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=60)
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._client.stop_channels()

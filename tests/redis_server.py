@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from typing import Self
 
 import pytest
 import redis
+
+from tests.servers import listener
 
 NAME = "redis-server"
 REMEDY = f"{NAME}: apt-get install redis-server, or redis.io/docs/latest/get-started"
@@ -104,6 +105,6 @@ class RedisServer:
 
 def free_port() -> int:
     """A port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with listener() as server:
         port: int = server.getsockname()[1]
         return port

@@ -16,7 +16,9 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import re
+import socket
 import threading
 import urllib.request
 from collections import deque
@@ -28,6 +30,23 @@ from typing import Any, Self
 
 Json = dict[str, Any]
 Gate = asyncio.Semaphore  # tokens that may go; lives on the provider's loop
+
+
+# Of this process, and none that the system gives to whoever asks for any: a kernel chooses its
+# ports some time before it listens there.
+_begin = 12_000 + 3_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = itertools.cycle(range(_begin, _begin + 3_000))
+
+
+def listener(port: int = 0) -> socket.socket:
+    """What listens at this port of loopback, by default at one that is free."""
+    for each in (port,) if port else _ports:
+        try:
+            return socket.create_server(("127.0.0.1", each))
+        except OSError:
+            if port:
+                raise
+    raise AssertionError  # they go round
 
 
 @dataclass(frozen=True)
@@ -151,7 +170,8 @@ class Provider(Scripted):
 
     async def _serve(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
+        listening = listener(self._port)
+        server = await asyncio.start_server(self._connected, sock=listening)
         self.address = "http://{}:{}".format(*server.sockets[0].getsockname())
         self._count()
         await self._closing.wait()

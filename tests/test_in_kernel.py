@@ -258,7 +258,7 @@ def test_after_kill_run_all_shows_what_had_arrived_and_asks_nothing(notebook: No
     notebook.cells["a"] = f"reply = {LISBON}"
     answer.release(3)
     seen = "while len(reply.text.split()) < 3: time.sleep(0.01)"
-    notebook.kernel.run(f"{seen}\ntime.sleep(0.2)  # older than what a kill may cost")
+    notebook.kernel.run(f"{seen}\ntime.sleep(2)  # older than what a kill may cost")
     notebook.kernel.kill()
     shown = notebook.run_all()["a"]
     assert "Alfama Belém Sintra" in shown

@@ -573,7 +573,7 @@ def test_an_answer_that_paused_is_sent_back_to_go_on(provider: Provider) -> None
     assert sent[1]["content"][0]["id"] == "srv_1"
 
 
-def until(happened: Callable[[], bool], *, seconds: float = 10) -> None:
+def until(happened: Callable[[], bool], *, seconds: float = 30) -> None:
     """Wait for what another thread does."""
     end = time.monotonic() + seconds
     while not happened():

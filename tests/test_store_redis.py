@@ -317,7 +317,7 @@ def test_the_writers_clock_does_not_matter(
 def test_a_beat_keeps_a_silent_stream_alive_and_silence_ends_it(
     store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_owner, "LEASE", 0.3)
+    monkeypatch.setattr(_owner, "LEASE", 2.0)
     lease = begun(store)
     eventually(lambda: None if is_alive(store) else True)
     run(store.beat(lease))
@@ -364,7 +364,7 @@ def test_segments_are_numbered_on_when_a_stream_is_taken_over(
 
 def test_only_one_of_many_takes_over(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(store)
-    monkeypatch.setattr(_owner, "LEASE", 0.2)
+    monkeypatch.setattr(_owner, "LEASE", 2.0)
     eventually(lambda: None if is_alive(store) else True)
 
     async def all_at_once() -> list[object]:
@@ -418,7 +418,7 @@ def test_a_follower_is_told_of_a_segment_and_of_the_end_without_looking(
 def test_those_who_wait_hold_nobody_up(
     store: RedisStore, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_store, "BLOCK", 4.0)
+    monkeypatch.setattr(redis_store, "BLOCK", 25.0)
 
     async def follow() -> None:
         lease = await store.acquire("trip", "a", rows=[message("a")])

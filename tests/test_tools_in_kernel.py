@@ -158,7 +158,7 @@ def test_a_call_that_waited_for_leave_when_its_kernel_was_killed_asks_again(
     opened(kernel, provider, code, "book")
     asks_for(provider, call("book"), then="So it is.")
     kernel.run("reply = chat.send('Book it.')", cell_id="ask")
-    kernel.run("while not reply.approvals: time.sleep(.01)\ntime.sleep(.2)", cell_id="until")
+    kernel.run("while not reply.approvals: time.sleep(.01)\ntime.sleep(2)", cell_id="until")
     kernel.kill()
     opened(kernel, provider, code, "book")
     cell = kernel.run("reply = chat.send('Book it.')", cell_id="ask")

@@ -35,14 +35,19 @@ def is_there(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def workers(parent: int | None = None) -> list[int]:
-    """The workers of this machine, or those that a process has started."""
+MARK = "XDG_OF_A_TEST"  # a variable that a worker has from the process that started it
+
+
+def workers(parent: int | None = None, *, mark: str = "") -> list[int]:
+    """The workers of this machine that a process has started, or in which the mark is this."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended meanwhile
             words = (place / "cmdline").read_bytes().split(b"\0")
             above = (place / "stat").read_text().rpartition(")")[2].split()[1]
-            if b"chatkit.worker" in words and parent in (None, int(above)):
+            is_marked = f"{MARK}={mark}" in (place / "environ").read_text().split("\0")
+            is_ours = is_marked if parent is None else parent == int(above)
+            if b"chatkit.worker" in words and is_ours:
                 found.append(int(place.name))
     return found
 

@@ -30,11 +30,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from tests.e2e.lab import CHROMIUM_FLAGS
 
     with sync_playwright() as playwright:
+        expect.set_options(timeout=30_000)  # a busy machine is no failure
         browser = playwright.chromium.launch(executable_path=browser_path(), args=CHROMIUM_FLAGS)
         yield browser
         browser.close()

@@ -165,6 +165,7 @@ class Notebook:
         self._path = path
         self._address = f"{lab.url}/{lab.PAGE}/{path}?reset"
         self._context = browser.new_context(viewport={"width": 1100, "height": 1000})
+        self._context.set_default_navigation_timeout(120_000)
 
     def open(self) -> None:
         """Open the notebook in a new page, and wait for its kernel."""

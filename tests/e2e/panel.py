@@ -289,6 +289,7 @@ class Panel:
         return text
 
     def is_at_end(self) -> bool:
+        self._page.evaluate(FRAMES, 4)  # it follows in the next one what has grown
         rest: float = self.history.evaluate(
             "at => at.scrollHeight - at.clientHeight - at.scrollTop"
         )

@@ -268,6 +268,7 @@ def growing(text: str) -> list[str]:
     return [*shown, "".join(blocks.done)]
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_answer_is_inert_at_every_stage(browser: Browser, canary: Canary, family: str) -> None:
     cases = [case for case in CASES if case.family == family]
@@ -389,6 +390,7 @@ model = get_model("openai-chat/test", base_url={url!r}, api_key="x")
 """
 
 
+@pytest.mark.timeout(1200)
 def test_hostile_answers_are_inert_in_jupyterlab_live_saved_and_opened_again(
     open_notebook: Callable[..., Notebook], browser: Browser, provider: Provider, canary: Canary
 ) -> None:
@@ -443,6 +445,7 @@ kept.panel()
 """
 
 
+@pytest.mark.timeout(1200)
 def test_a_panel_of_hostile_words_is_inert_live_loaded_searched_and_without_its_kernel(
     open_notebook: Callable[..., Notebook], provider: Provider, canary: Canary
 ) -> None:

@@ -107,6 +107,7 @@ def test_up_edits_what_was_said_and_each_way_on_is_a_branch(
     expect(panel.box).to_have_value("Three days?")
     panel.send("Four days?")
     panel.expect_below(0, "3/3")
+    panel.expect_below(1, "Answer to: Four days?")
     assert len(provider.requests) == 4
 
 

@@ -120,7 +120,8 @@ def test_a_body_that_just_ends_is_no_whole_answer(
 
 def _has(reply: Reply, text: str) -> bool | None:
     """True once the answer has begun and has so much text."""
-    return (reply.status == "streaming" and reply.text.startswith(text)) or None
+    began = reply.status in ("streaming", "interrupted")
+    return (began and reply.text.startswith(text)) or None
 
 
 def breaks(broken: Broken, tmp_path: Path, chance: random.Random, count: int) -> list[int]:

@@ -103,7 +103,8 @@ def test_a_server_that_comes_back_empty_in_mid_stream_is_given_everything_again(
         with RedisServer(tmp_path / f"redis {number}") as server:
             with Peer(provider.url, server.url) as peer:
                 assert peer.get("chat.ask('Hi').text") == "Answer to: Hi"
-                provider.answer(tokens=TOKENS, delay=0.004)
+                answer = provider.answer(tokens=TOKENS, delay=0.004, gated=True)
+                answer.release(len(TOKENS) - 1)  # it flows, and does not end before it may
                 provider.answer("and then")
                 peer.do("reply = chat.send('Count.'); then = chat.send('Then?')")
                 for _ in range(3):
@@ -113,6 +114,7 @@ def test_a_server_that_comes_back_empty_in_mid_stream_is_given_everything_again(
                     kills += 1
                     time.sleep(chance.uniform(0, 0.2))
                     server.start()
+                answer.open()
                 assert peer.get("reply.wait(60).text") == WHOLE
                 assert peer.get("then.wait(60).text") == "and then"
                 eventually(lambda: True if stored_end(server) == "and then" else None)

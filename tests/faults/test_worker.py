@@ -19,7 +19,7 @@ from chatkit.providers import Model
 from tests.servers import Provider
 from tests.storing import sql
 from tests.test_steps import asks_for, call, tools_of
-from tests.working import end_all, is_there, until, workers
+from tests.working import MARK, end_all, is_there, until, workers
 
 pytestmark = pytest.mark.faults
 
@@ -108,11 +108,12 @@ def test_a_killed_kernel_takes_nothing_of_a_detached_answer_with_it(
         asked = len(provider.requests)
         provider.answer(tokens=TOKENS, delay=0.002)
         id = f"trip {number}"
-        kernel = subprocess.Popen([sys.executable, "-c", ASK, provider.url, str(store), id])
+        command = [sys.executable, "-c", ASK, provider.url, str(store), id]
+        kernel = subprocess.Popen(command, env=os.environ | {MARK: str(tmp_path)})
         time.sleep(chance.uniform(0.2, 1.2))  # what is random is when it is killed
         kernel.kill()
         kernel.wait()
-        until(lambda: not workers())
+        until(lambda: not workers(mark=str(tmp_path)))
         chat = Chat(id, store=store)
         answers = [message for message in chat.messages if message.role == "assistant"]
         texts = [(answer.status, answer.text) for answer in answers]
