@@ -28,8 +28,9 @@ Ask = Callable[..., Reply]
 
 
 @pytest.fixture
-def shell(cells: Cells, model: Model) -> Iterator[Any]:
+def shell(cells: Cells, model: Model, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A shell with the extension, and `model` among its variables."""
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)  # it would warn that this is another one
     make: Any = InteractiveShell  # untyped, as its methods are
     shell = make(config=Config({"HistoryManager": {"enabled": False}}))
     load_ipython_extension(shell)
