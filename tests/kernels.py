@@ -35,7 +35,12 @@ class Cell:
     @property
     def text(self) -> str:
         """Everything shown, in order: Markdown where a bundle has it, else plain text."""
-        return "\n".join(_shown(output) for output in self.outputs)
+        return "\n".join(_shown(output) for output in self.there)
+
+    @property
+    def there(self) -> list[Json]:
+        """Its outputs, without those that were cleared: what a save would keep of a slow answer."""
+        return [output for output in self.outputs if output.get("data") != {"text/plain": ""}]
 
     @property
     def error(self) -> str:

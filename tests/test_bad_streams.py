@@ -311,9 +311,9 @@ def hello_and_silence(connection: socket.socket) -> None:
 
 def test_a_stream_that_stalls_is_given_up_after_the_time_that_was_asked_for() -> None:
     with serving(hello_and_silence) as url:
-        reply = asked(url, timeout=0.3)
+        reply = asked(url, timeout=2)
     assert (reply.status, reply.text) == ("interrupted", "Hello")
-    assert str(reply.error) == "acme has said nothing for 0.3 s; what came is kept"
+    assert str(reply.error) == "acme has said nothing for 2 s; what came is kept"
 
 
 def test_a_server_that_never_begins_is_given_up_with_the_time_it_had() -> None:
@@ -326,7 +326,7 @@ def test_a_server_that_never_begins_is_given_up_with_the_time_it_had() -> None:
 def test_a_client_of_ones_own_is_given_the_same_time() -> None:
     client = httpx.AsyncClient(timeout=0.01)
     with serving(hello_and_silence) as url:
-        reply = asked(url, timeout=0.3, client=client)
+        reply = asked(url, timeout=2, client=client)
     get_engine().run(client.aclose())
     assert (reply.status, reply.text) == ("interrupted", "Hello")
 

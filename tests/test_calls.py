@@ -390,6 +390,7 @@ def test_what_a_tool_leaves_behind_may_wait_for_its_chat(provider: Provider, mod
             until(lambda: len(chat.messages) == 4)
             last.open()
     assert told.wait(10)
+    until(left[0].done)
     assert left[0].result().text == "Answer to: It is ready."
 
 

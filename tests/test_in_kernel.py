@@ -92,7 +92,7 @@ def test_a_send_shows_its_answer_once_as_markdown_and_plain_text(either: Noteboo
     either.provider.answer("**Alfama** first.")
     cell = either.run("a", LISBON)
     either.shows(cell, "**Alfama** first.")
-    [output] = cell.outputs
+    [output] = cell.there
     assert set(output["data"]) == {"text/markdown", "text/plain"}
     assert "complete · " in output["data"]["text/plain"]
 
@@ -274,9 +274,8 @@ def test_after_kill_run_all_shows_what_had_arrived_and_asks_nothing(notebook: No
 
 
 def test_after_kill_a_headless_run_asks_again_by_itself(headless: Notebook) -> None:
-    answer = headless.provider.answer("Alfama Belém Sintra Cascais Faro", gated=True)
+    headless.provider.answer("Alfama Belém Sintra Cascais Faro", gated=True)  # no word comes
     headless.start("a", LISBON)
-    answer.release(3)
     headless.provider.until(lambda: headless.asked == 1)
     headless.kernel.kill()
     assert "Answer to: Three days in Lisbon?" in headless.run_all()["a"]
@@ -291,7 +290,7 @@ def test_a_picture_that_is_sent_along_is_shown_above_its_answer(notebook: Notebo
     for _ in range(2):
         cell = notebook.run("ask", code)
         notebook.shows(cell, "A dot.")
-        picture, answer = cell.outputs
+        picture, answer = cell.there
         assert picture["data"]["text/markdown"].startswith('<img src="data:image/png;base64,')
         assert "A dot." in answer["data"]["text/markdown"]
     assert notebook.asked == 1

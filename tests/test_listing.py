@@ -62,8 +62,8 @@ def test_a_process_is_told_once_however_many_answers_it_writes(
     with Peer(provider.url, tmp_path / "store") as peer:
         peer.do("chat.send('One?'); chat.send('Two?')")
         peer.until("len(chat.messages) == 4 and all(m.status for m in chat.messages)")
-        reply = Chat("trip", model=model).send("Three?")
         provider.until(lambda: len(provider.requests) == 1)
+        reply = Chat("trip", model=model).send("Three?")
         until_both = [writer.pid for writer in chats()[0].writers]
         assert peer.pid in until_both
         assert len(until_both) == len(set(until_both)) <= 2

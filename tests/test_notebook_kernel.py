@@ -32,7 +32,8 @@ BREAKS_OFF = "One two three four five six."
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
         kernel.run(
-            "from chatkit import Chat, get_model, stream_text\nimport comm, time, ipywidgets"
+            "from chatkit import Chat, get_model, stream_text\nimport comm, time, ipywidgets\n"
+            "from chatkit.notebook import view\nview.SAVE_PACE = 600  # however slow it is"
         )
         yield kernel
 

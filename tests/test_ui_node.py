@@ -28,6 +28,7 @@ from tests.ai_sdk import AiSdk, Backend
 from tests.answers import answered
 from tests.serving import served
 from tests.test_ui import body_of
+from tests.working import until
 
 pytestmark = [
     pytest.mark.node,
@@ -240,7 +241,7 @@ def test_an_answer_that_is_stopped_ends_at_the_backend_too(backend: Backend) -> 
             break
     reply.stop().wait()
     assert (reply.status, reply.text) == ("stopped", "half")
-    assert backend.seen()["left"] == left + 1
+    until(lambda: backend.seen()["left"] == left + 1)
 
 
 def test_a_running_answer_is_replayed_from_its_start_and_one_that_ended_is_not(

@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
     from tests.e2e.lab import CHROMIUM_FLAGS
 
     with sync_playwright() as playwright:
-        expect.set_options(timeout=30_000)  # a busy machine is no failure
+        expect.set_options(timeout=60_000)  # a busy machine is no failure
         browser = playwright.chromium.launch(executable_path=browser_path(), args=CHROMIUM_FLAGS)
         yield browser
         browser.close()

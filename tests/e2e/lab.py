@@ -99,7 +99,7 @@ class Lab:
     def api(self, method: str, path: str) -> Any:
         """Ask the server's REST interface."""
         request = urllib.request.Request(f"{self.url}/api/{path}", method=method)
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             return json.loads(response.read() or "null")
 
     def scene(self) -> str:
@@ -166,6 +166,7 @@ class Notebook:
         self._address = f"{lab.url}/{lab.PAGE}/{path}?reset"
         self._context = browser.new_context(viewport={"width": 1100, "height": 1000})
         self._context.set_default_navigation_timeout(120_000)
+        self._context.set_default_timeout(60_000)
 
     def open(self) -> None:
         """Open the notebook in a new page, and wait for its kernel."""
@@ -229,7 +230,7 @@ class Notebook:
         """Click a button in the output of a cell."""
         self.output(index).get_by_role("button", name=label).click()
 
-    def accept(self, *, timeout: float = 30) -> None:
+    def accept(self, *, timeout: float = 60) -> None:
         """Press the default button of the dialog that is open, or opens in time."""
         self.page.locator(".jp-Dialog .jp-mod-accept").click(timeout=timeout * 1000)
 
@@ -276,13 +277,13 @@ class Notebook:
         shown = self.output(index).locator(".jp-OutputArea-output:visible")
         return "\n".join(shown.all_inner_texts()).strip()
 
-    def wait_text(self, index: int, text: str, *, timeout: float = 30) -> None:
+    def wait_text(self, index: int, text: str, *, timeout: float = 60) -> None:
         """Wait until a person reads `text` in the output of a cell."""
         place = self.output(index).filter(has_text=text)
         with self._telling_why(f"no {text!r} in cell {index}"):
             place.first.wait_for(timeout=timeout * 1000)
 
-    def until(self, condition: str, *, timeout: float = 30, **values: Any) -> None:
+    def until(self, condition: str, *, timeout: float = 60, **values: Any) -> None:
         """Wait until the JavaScript `condition` returns true."""
         values["path"] = self._path
         with self._telling_why(condition):

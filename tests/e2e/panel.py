@@ -12,7 +12,7 @@ from playwright.sync_api import FilePayload, Locator, expect
 
 from tests.e2e.lab import Notebook
 
-PATIENCE = 30_000  # ms that anything may take on a machine with other work
+PATIENCE = 60_000  # ms that anything may take on a machine with other work
 
 COPY_PICTURE = """async base64 => {
   const bytes = Uint8Array.from(atob(base64), char => char.charCodeAt());
