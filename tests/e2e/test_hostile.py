@@ -220,6 +220,8 @@ class Watch:
         self.found.append(f"{CASES[int(number)] if known else number}: {what}")
 
     def _asked(self, dialog: Dialog) -> None:
+        if dialog.type == "beforeunload":
+            return  # JupyterLab's, of what has come after a save; the notebook answers it
         self._note("", f"dialog {dialog.message!r}")
         dialog.dismiss()
 
