@@ -243,7 +243,9 @@ def test_what_comes_while_answers_are_sorted_moves_nothing_until_one_asks_for_it
     answer = provider.answer("one", gated=True)
     _, table = open_table()
     table.expect_answered(2, 8)
-    table.choose("Sort", Sort_by="brief", Order="The highest first")
+    table.choose("Sort", Sort_by="brief", Of="small", Order="The highest first")
+    small = table.grid.get_by_role("columnheader").nth(1)
+    expect(small).to_have_attribute("aria-sort", "descending")  # the kernel has heard of it
     table.expect_cell(0, 0, "one two three four")
     answer.open()
     table.expect_answered(8, 8)
