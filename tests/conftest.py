@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from xdist.scheduler.loadfile import LoadFileScheduling
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from chatkit import host, stores
 from chatkit.providers import Model, get_model
@@ -148,16 +148,22 @@ def sdk() -> Iterator[ai_sdk.AiSdk]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Of `-n auto`: one for each core, but no more than four, for each has a browser of its own."""
+    """Of `-n auto`: one for each core, four at most."""
     return min(4, os.cpu_count() or 1)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
-    """In several processes (`-n`) each file stays whole, for what its tests share, and those with
-    a browser, which take longest, come first, as they are."""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """In several processes (`-n`) one has the browser, and begins at once; else each file stays
+    whole, for what its tests share."""
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return _Scheduling(config, log)
+
+
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "e2e" if "e2e/" in file else file
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
