@@ -249,6 +249,7 @@ def test_what_comes_while_answers_are_sorted_moves_nothing_until_one_asks_for_it
     table.expect_cell(0, 0, "one two three four")
     answer.open()
     table.expect_answered(8, 8)
+    table.expect_cell(3, 1, "✗right")  # and scored: what came after would be to arrange again
     table.expect_cell(0, 0, "one two three four")
     table.button("Arrange again").click()
     table.expect_cell(0, 0, re.compile("^one✗"))
