@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -269,25 +269,18 @@ def test_an_answer_that_a_filter_ends_says_so_and_keeps_its_text(text: str) -> N
 def test_a_connection_that_is_reset_in_the_middle_keeps_what_came() -> None:
     def reset(connection: socket.socket) -> None:
         connection.sendall(chunked(HELLO))
-        assert shown.wait_for_text()
+        assert shown.wait(30)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
 
+    shown = Event()  # its first text
     with serving(reset) as url:
-        shown = _Shown(url)
-        reply = shown.reply.wait(60)
+        reply = stream_text(get_model("acme/m", base_url=url, api_key=KEY), "Hello")
+        assert next(iter(reply.deltas()))
+        shown.set()
+        reply.wait(60)
     assert (reply.status, reply.text) == ("interrupted", "Hello")
     assert str(reply.error) == "acme broke off: Connection reset by peer"
-
-
-class _Shown:
-    """An answer, and the wait for its first text, so that a server can go on after that."""
-
-    def __init__(self, url: str) -> None:
-        self.reply = stream_text(get_model("acme/m", base_url=url, api_key=KEY), "Hello").consume()
-
-    def wait_for_text(self) -> bool:
-        return bool(next(iter(self.reply.deltas())))
 
 
 @pytest.mark.parametrize("bad", [INSIDE["an error in the text"], CUT["half an answer"]])
