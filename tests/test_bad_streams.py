@@ -61,6 +61,7 @@ def serving(speak: Speak, *, tls: ssl.SSLContext | None = None) -> Iterator[str]
                 speak(self.connection)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True  # a stranger who took this for a port of his may say nothing
         scheme, port = "http", server.server_address[1]
         if tls is not None:
             scheme, server.socket = "https", tls.wrap_socket(server.socket, server_side=True)
