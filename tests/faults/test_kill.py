@@ -49,7 +49,7 @@ def test_a_kill_loses_no_more_than_the_last_moment(
         f"{KILLS} kills: 0 broken; lost of the stream: median"
         f" {statistics.median(lost):.0f} ms, most {max(lost):.0f} ms, {late} over 60 ms"
     )
-    assert statistics.median(lost) <= 60  # of the slowest the machine has its share
+    assert statistics.quantiles(lost, n=10)[-1] <= 60
 
 
 def killed(provider: Provider, id: str, store: Path, size: int, after: float) -> tuple[int, float]:
