@@ -49,6 +49,17 @@ WATCH_HEIGHT = """
   };
   look();
 """
+# Lab makes no Markdown of a text until `letGo` is called.
+SLOW_MARKDOWN = """
+  const parser = cells[1].outputArea.rendermime.markdownParser;
+  const render = parser.render.bind(parser);
+  const going = new Promise((go) => { window.letGo = go });
+  parser.render = async (text) => {
+    window.awaited = true;
+    await going;
+    return render(text);
+  };
+"""
 
 
 @pytest.fixture
@@ -90,6 +101,26 @@ def test_the_output_never_collapses_while_it_grows_is_saved_and_ends(
     assert below["data"] == {"text/plain": []}
     heights: list[float] = notebook.page.evaluate("window.heights")
     assert min(heights) >= before - 1
+    assert all(later >= 0.9 * max(heights[:at]) for at, later in enumerate(heights[1:], 1))
+
+
+def test_the_answer_stands_there_until_the_page_has_made_its_markdown(
+    open_notebook: Open, provider: Provider
+) -> None:
+    answer = provider.answer(ANSWER, gated=True)
+    notebook = open_notebook(opening(provider), ASK)
+    notebook.run_all()
+    answer.release(10)
+    notebook.wait_text(1, "Where")
+    notebook._js(SLOW_MARKDOWN + WATCH_HEIGHT)
+    answer.open()
+    notebook.until("return window.awaited")
+    notebook.wait_text(1, "On the third: Sintra.")
+    assert notebook.output(1).locator(".chatkit-reply").count() == 1
+    notebook.page.evaluate("window.letGo()")
+    expect(notebook.output(1).locator(".chatkit-reply")).to_have_count(0)
+    assert "On the third: Sintra." in notebook.text(1)
+    heights: list[float] = notebook.page.evaluate("window.heights")
     assert all(later >= 0.9 * max(heights[:at]) for at, later in enumerate(heights[1:], 1))
 
 

@@ -18,14 +18,33 @@ class View extends Answer {
   constructor(el, unfolded, click) {
     el.classList.add("chatkit-reply");
     super(el, unfolded, click, LIKE_MARKDOWN);
+    this.el = el;
     this.line.role = "status";
     this.busy = make("span", "", this.below);
     this.busy.role = "alert";
+    requestAnimationFrame(() => this.look());
+  }
+
+  // Remember the output in which it stands: of its going it hears when it is out of it.
+  look() {
+    const output = this.el.closest(".jp-OutputArea-child");
+    this.place = output?.parentNode && [output.parentNode, output.previousElementSibling];
+  }
+
+  // Lab takes some frames to make the Markdown that takes the place of this, and to colour its
+  // code: until it shows it, for which it empties the node, this stands there. Returns whether.
+  stay() {
+    const [area, before] = this.place ?? [];
+    const output = before ? before.nextElementSibling : area?.firstElementChild;
+    const place = output?.querySelector(":scope > .jp-RenderedMarkdown:empty");
+    place?.append(this.el);
+    return !!place;
   }
 }
 
 export default () => {
   const views = new Set();
+  let seen = 0; // how many of them Lab shows
   const unfolded = new Set(); // outlives a view: Lab makes a new one when an output is updated
   let shown; // what the kernel has told
   let born; // this page saw the widget made: what takes its place at the end arrives here
@@ -50,7 +69,7 @@ export default () => {
       };
       load();
       born = !shown.opened;
-      leave = () => shown.foot.over && born && !views.size && model.send({ do: "close" });
+      leave = () => shown.foot.over && born && !seen && model.send({ do: "close" });
       model.on("change:shown", load);
       model.on("comm_live_update", () => {
         const line = shown.foot.over ? shown.foot.line : shown.foot.gone;
@@ -70,6 +89,7 @@ export default () => {
           shown.foot = foot;
           views.forEach((view) => view.foot(foot));
         }
+        views.forEach((view) => view.look());
         leave();
       });
     },
@@ -83,11 +103,13 @@ export default () => {
       };
       const view = new View(el, unfolded, click);
       views.add(view);
+      seen += 1;
       view.busy.textContent = busy;
       paint(view);
       return () => {
         clearInterval(view.timer);
-        views.delete(view);
+        seen -= 1;
+        queueMicrotask(() => view.stay() || views.delete(view)); // after this, all is in its place
         leave();
       };
     },
