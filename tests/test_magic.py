@@ -396,6 +396,14 @@ def test_tab_makes_no_store_and_minds_no_broken_one(
 # -- in real kernels --
 
 OPEN = "%load_ext chatkit\nfrom chatkit import get_model\nday = 3\n"
+# A file that is there as soon as the notebook has a `reply`, also while a cell waits for it.
+WHEN_NAMED = """
+import pathlib, threading, time
+def tell():
+    while 'reply' not in globals():
+        time.sleep(0.01)
+    pathlib.Path({named!r}).touch()
+threading.Thread(target=tell, daemon=True).start()"""
 
 
 class Notebook:
@@ -491,13 +499,18 @@ def test_a_headless_cell_ends_when_its_answer_has(kernel: Tabbing, provider: Pro
 
 
 @pytest.mark.kernel
-def test_an_interrupt_ends_the_wait_and_not_the_answer(kernel: Tabbing, provider: Provider) -> None:
+def test_an_interrupt_ends_the_wait_and_not_the_answer(
+    kernel: Tabbing, provider: Provider, tmp_path: Path
+) -> None:
     notebook = Notebook(kernel, provider, ids=True)
     notebook.run("open")
+    named = tmp_path / "named"
+    kernel.run(WHEN_NAMED.format(named=str(named)))
     answer = provider.answer("Alfama Belém Sintra", gated=True)
     waiting = kernel.start("%%chat trip -m model -o reply --wait\nLisbon?", cell_id="a")
     answer.release()
     kernel.until(lambda: "Alfama" in str(kernel.comms))
+    kernel.until(named.exists)  # the text may be shown before send() has returned
     kernel.interrupt()
     kernel.until(lambda: waiting.status != "running")
     answer.open()
