@@ -37,8 +37,11 @@ class View extends Answer {
     const [area, before] = this.place ?? [];
     const output = before ? before.nextElementSibling : area?.firstElementChild;
     const place = output?.querySelector(":scope > .jp-RenderedMarkdown:empty");
-    place?.append(this.el);
-    return !!place;
+    if (!place) return false;
+    this.foot = () => {}; // how it ended is said there, and what can be done below it
+    this.buttons.style.visibility = "hidden";
+    place.append(this.el);
+    return true;
   }
 }
 
@@ -71,6 +74,7 @@ export default () => {
       born = !shown.opened;
       leave = () => shown.foot.over && born && !seen && model.send({ do: "close" });
       model.on("change:shown", load);
+      if (!born) model.send({ do: "tell" }); // of what came while the page was loading
       model.on("comm_live_update", () => {
         const line = shown.foot.over ? shown.foot.line : shown.foot.gone;
         shown.foot = { ...shown.foot, over: true, since: null, line, buttons: [] };
@@ -78,8 +82,9 @@ export default () => {
       });
       model.on("msg:custom", ({ heard, number, changes = [], foot }) => {
         if (heard) return taken();
+        if (number <= shown.number) return; // what was loaded last has it
         if (number !== shown.number + 1) {
-          if (!asked && number > shown.number) model.send({ do: "tell" });
+          if (!asked) model.send({ do: "tell" });
           asked = true; // something was missed, as while a page loads
           return;
         }
