@@ -302,12 +302,19 @@ class Reply:
         if conversation is None:
             return lambda: None
 
+        is_over = False
+
+        def leave() -> None:
+            nonlocal is_over
+            is_over = True  # another look may be on its way
+            forget()
+
         def look() -> None:
-            if (reply := conversation.running(self.id)) is not None:
+            if not is_over and (reply := conversation.running(self.id)) is not None:
                 leave()
                 callback(reply)
 
-        leave = conversation.observe(look)
+        forget = conversation.observe(look)
         return leave
 
     # -- showing --

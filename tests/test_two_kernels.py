@@ -285,6 +285,32 @@ def test_who_waits_for_it_is_told_when_another_process_resumes_an_answer(
     assert told == [reply.id]
 
 
+def test_who_waits_for_it_is_told_once_however_often_the_chat_changes_at_that_moment(
+    chat: Chat, provider: Provider
+) -> None:
+    answer = provider.answer("one two three four", gated=True)
+    answer.release(2)
+    reply = chat.send("Count.")
+    until(lambda: reply.text == "one two ")
+    reply.stop().wait(20)
+    more = provider.answer("three four", gated=True)
+    resumed, told = reply.resume(), list[str]()
+
+    async def changes() -> None:
+        for _ in range(3):
+            chat._conversation.record.changed()
+        leave = reply.when_resumed(lambda resumed: told.append("left"))
+        chat._conversation.record.changed()
+        leave()
+
+    reply.when_resumed(lambda resumed: told.append(resumed.id))
+    get_engine().run(changes())
+    get_engine().run(asyncio.sleep(0.05))
+    assert told == [reply.id]
+    more.open()
+    assert resumed.wait(20).status == "complete"
+
+
 def test_a_chat_that_is_deleted_and_begun_again_elsewhere_can_be_gone_on_with_here(
     peer: Peer, chat: Chat
 ) -> None:
