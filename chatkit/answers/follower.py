@@ -144,6 +144,12 @@ class Follower:
         wait = WAIT if self.feed.is_wanted else 0.0
         try:
             tail = await self._store.follow(self._chat_id, self._id, self._seen, wait=wait)
+            if self._is_away:
+                self._is_away = False
+                self.feed.say("")
+            if self._is_left:  # what it writes itself would come back to it
+                raise asyncio.CancelledError
+            message = await self._take(tail)
         except StoreError as error:
             if not error.retryable or time.monotonic() > self._readable + PATIENCE:
                 raise
@@ -152,13 +158,8 @@ class Follower:
             self._looked.set()
             await asyncio.sleep(PACE)
             return None
-        if self._is_away:
-            self._is_away = False
-            self.feed.say("")
-        if self._is_left:  # what it writes itself would come back to it
-            raise asyncio.CancelledError
         self._readable = time.monotonic()
-        return await self._take(tail)
+        return message
 
     async def _take(self, tail: Tail) -> Message | None:
         if tail.info is None:

@@ -20,7 +20,7 @@ from chatkit.detached.jobs import Job, job_of
 from chatkit.engine import Engine, Running
 from chatkit.errors import ConfigError, StoreError
 from chatkit.messages import Message
-from chatkit.stores import Lease, Store
+from chatkit.stores import Lease, Store, this_process
 
 HERE = "Written in this kernel, not detached from it: "
 Adopt = Callable[[Producer], None]
@@ -141,6 +141,9 @@ class Handover(Running):
         with suppress(StoreError):  # it is told by whoever writes
             while True:
                 await asyncio.sleep(BEAT)
+                info = await self._store.status(lease.chat_id, lease.row_id)
+                if info is None or info.owner != this_process():
+                    return  # its worker has begun, and said so to the store before it did to us
                 await self._store.beat(lease)
 
     @property

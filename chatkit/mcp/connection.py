@@ -25,7 +25,7 @@ from chatkit.errors import ChatkitError, ConfigError, ConnectionFailed, ToolFail
 from chatkit.mcp.places import Place
 from chatkit.progress import progress
 
-EXIT_GRACE = 4.0  # seconds: the package gives a server 2 to end by itself, and 2 by SIGTERM
+EXIT_GRACE = 10.0  # seconds: the package gives a server 2 to end by itself, and 2 by SIGTERM
 # What the package raises; its task groups put it into an ExceptionGroup.
 FOREIGN = (
     *(MCPError, httpx2.HTTPError, httpx2.InvalidURL),

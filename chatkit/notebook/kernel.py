@@ -63,10 +63,10 @@ class KernelHost:
         if reply.turn is not None:
             view.show_files(reply.turn, CellOutput(self._shell))
         output = CellOutput(self._shell)
-        if not attended and not reply.feed.ended:
+        is_over = reply.feed.done.done()  # not before: on_finish may have something to say
+        if not attended and not is_over:
             self._unfinished.append(view.SavedView(reply, output))
             return
-        is_over = reply.feed.ended
         live = view.show_ended(reply, output, offering=attended) if is_over else None
         if not is_over:
             live = view.show_live(reply, output)
