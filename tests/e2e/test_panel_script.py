@@ -405,6 +405,18 @@ def test_news_that_were_missed_are_asked_for_once(show: Callable[..., Shown]) ->
     expect(panel.history).to_contain_text("right and on")
 
 
+def test_news_that_were_in_what_was_loaded_are_none_and_nothing_is_missed_by_them(
+    show: Callable[..., Shown],
+) -> None:
+    panel = show(state(item("a1", "<p>a</p>")) | {"number": 4})
+    for number in (3, 4):
+        panel.tell(number=number, changes=[["a1", 0, "text", 0, 0, ["<p>wrong</p>"]]])
+    assert panel.clicks() == []
+    panel.tell(number=6, changes=[])
+    assert panel.clicks() == [{"do": "tell"}]
+    expect(panel.history.locator("article p")).to_have_text("a")
+
+
 def test_a_change_touches_no_other_block(show: Callable[..., Shown]) -> None:
     panel = show(state(item("a1", "<p>one</p>", "<p>two</p>")))
     panel.page.evaluate("document.querySelector('article p').mine = true")
@@ -463,6 +475,7 @@ def test_files_come_by_picker_by_paste_and_by_drop(show: Callable[..., Shown]) -
     expect(panel.page.get_by_text("Drop files to attach them")).to_be_visible()
     panel.give("drop", "c.pdf", "application/pdf", 5)
     expect(panel.page.get_by_text("Drop files to attach them")).to_be_hidden()
+    panel.page.wait_for_function("window.sent.length === 3")
     named = [(each["do"], each["name"], each["size"]) for each in panel.clicks()]
     assert named == [("attach", "a.txt", 3), ("attach", "b.png", 4), ("attach", "c.pdf", 5)]
     panel.news(files=[{"id": "f1", "name": "a.txt", "size": "3 KB", "picture": None}])
@@ -566,7 +579,7 @@ def test_the_menu_goes_by_arrows_and_the_model_by_name(show: Callable[..., Shown
 def test_a_search_goes_from_hit_to_hit(show: Callable[..., Shown]) -> None:
     panel = show(state(*talk(30)))
     panel.button("Search").click()
-    panel.page.keyboard.type("one")
+    panel.page.keyboard.insert_text("one")
     panel.page.wait_for_function("window.sent.length")
     assert panel.clicks() == [{"do": "search", "query": "one"}]
     hits = [

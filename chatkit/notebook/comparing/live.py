@@ -43,7 +43,7 @@ class Live:
         self.shape = Shape(runs)
         self.wanted = Wanted()
         self.told: Callable[[], object] = lambda: None  # called when something was told
-        self._changed = {run.index for run in runs if not run.is_over}  # perhaps, meanwhile
+        self._changed = set() if runs.is_over else set(range(len(runs)))  # perhaps, meanwhile
         self._totals = Totals(runs, self.shape)
         self._expected = self._totals.cost + (runs.estimate or 0.0)  # US dollars
         self._order = list(range(len(self.shape.rows)))

@@ -209,7 +209,7 @@ class View {
   }
 
   // Bring the chat into view that was opened here, once it is in the page.
-  meet(tries = 20) {
+  meet(tries = 300) {
     if (!this.opening) return;
     const below = this.root.parentNode?.nextElementSibling?.querySelector(".chatkit-panel");
     if (below || !tries) this.opening = false;

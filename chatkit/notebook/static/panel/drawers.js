@@ -80,13 +80,30 @@ class Chats {
     );
     add.append("New");
     this.list = make("ul", "ck-chats", layer.el);
+    this.list.onpointerdown = () => this.press();
     this.show();
     this.filter.focus();
   }
 
+  // A list that is made anew under a button that is held down would swallow the click.
+  press() {
+    this.pressed = true;
+    const over = new AbortController();
+    const release = () => {
+      over.abort();
+      setTimeout(() => {
+        this.pressed = false;
+        this.show();
+      });
+    };
+    for (const end of ["pointerup", "pointercancel"])
+      document.addEventListener(end, release, { signal: over.signal });
+  }
+
   show() {
     const { chats } = this.panel.kernel;
-    if (this.list.querySelector("input, .ck-sure")) return; // something is being answered there
+    const asks = this.list.querySelector("input, .ck-sure"); // something is being answered there
+    if (this.pressed || asks) return;
     const query = this.filter.value.trim().toLowerCase();
     const found = chats?.filter(({ title, model }) => `${title} ${model}`.toLowerCase().includes(query));
     const held = focused(this.list)?.closest?.("li")?.dataset.id;

@@ -83,6 +83,8 @@ class Item extends Answer {
   }
 }
 
+const NEAR = 600; // pixels from the top: there earlier messages are asked for
+
 // The messages, and which of them are in view.
 class History {
   constructor(parent, panel) {
@@ -100,12 +102,14 @@ class History {
     this.newest = button(parent, "ck-newest", "Newest", "end", () => this.toEnd());
     this.newest.append("Newest");
     this.el.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    for (const move of ["wheel", "touchstart", "pointerdown", "keydown"])
+      this.el.addEventListener(move, () => this.hold(null), { passive: true }); // it goes first
     this.sizes = new ResizeObserver(() => this.settle());
     this.sizes.observe(this.list);
     this.sizes.observe(this.el);
     this.near = new IntersectionObserver(
       (seen) => seen.at(-1).isIntersecting && !this.stuck && this.more(),
-      { root: this.el, rootMargin: "600px 0px 0px" },
+      { root: this.el, rootMargin: `${NEAR}px 0px 0px` },
     );
     this.near.observe(this.earlier);
   }
@@ -120,6 +124,7 @@ class History {
     this.top = scrollTop;
     this.read = this.reading();
     this.newest.hidden = this.stuck;
+    if (!this.stuck && scrollTop < NEAR) this.more(); // what is near the top already stays near
   }
 
   // The size has changed; or JupyterLab, which takes cells out of the page, has put this back.
@@ -149,6 +154,7 @@ class History {
 
   // Leave what is read where it is, while the browser finds out how high the messages above are.
   hold(read, frames = 4) {
+    cancelAnimationFrame(this.held);
     if (!read?.el.isConnected || !frames) {
       this.el.style.overflowAnchor = "";
       this.held = 0;
@@ -159,11 +165,11 @@ class History {
     const edge = this.el.getBoundingClientRect().top;
     this.el.scrollTop += read.el.getBoundingClientRect().top - edge - read.from;
     this.top = this.el.scrollTop;
-    cancelAnimationFrame(this.held);
     this.held = requestAnimationFrame(() => this.hold(read, frames - 1));
   }
 
   toEnd() {
+    this.hold(null);
     this.stuck = true;
     this.settle();
   }

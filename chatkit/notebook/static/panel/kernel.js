@@ -53,8 +53,9 @@ class Kernel {
   hear(news, buffers) {
     if ("took" in news) return this.took(news.took);
     if (news.number === undefined) return this.answer(news, buffers);
+    if (news.number <= this.number) return; // what was loaded last has it
     if (news.number !== this.number + 1) {
-      if (!this.missed && news.number > this.number) this.model.send({ do: "tell" });
+      if (!this.missed) this.model.send({ do: "tell" });
       this.missed = true; // as while a page loads
       return;
     }
