@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from tests.recorded import Case
-from tests.servers import Request, _read_request
+from tests.servers import Request, _read_request, listener
 
 Json = dict[str, Any]
 Refusal = tuple[int, Json]
@@ -113,7 +113,7 @@ class FarSide:
 
     async def _serve(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._converse, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._converse, sock=listener())
         self.address = "http://{}:{}".format(*server.sockets[0].getsockname())
         self._wake()
         await self._closing.wait()

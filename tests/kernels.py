@@ -159,7 +159,11 @@ class Kernel:
         self._client.stop_channels()
         self._client = self._manager.client()
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=60)
+        try:
+            self._client.wait_for_ready(timeout=60)
+        except RuntimeError:  # somebody has taken one of its ports meanwhile
+            self.__exit__()
+            self._start()
 
     def _follow(self, timeout: float) -> None:
         """Take one message from the kernel, if one comes in time."""

@@ -13,7 +13,7 @@ from typing import Self
 import pytest
 import redis
 
-from tests.servers import listener
+from tests.servers import free_port
 
 NAME = "redis-server"
 REMEDY = f"{NAME}: apt-get install redis-server, or redis.io/docs/latest/get-started"
@@ -101,10 +101,3 @@ class RedisServer:
     def client(self) -> redis.Redis:
         """Another user of the same server."""
         return redis.Redis.from_url(self.url)
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with listener() as server:
-        port: int = server.getsockname()[1]
-        return port

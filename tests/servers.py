@@ -49,6 +49,13 @@ def listener(port: int = 0) -> socket.socket:
     raise AssertionError  # they go round
 
 
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with listener() as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
 @dataclass(frozen=True)
 class Request:
     """One request as it arrived; header names in lower case, the body parsed."""

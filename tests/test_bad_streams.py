@@ -36,7 +36,7 @@ from chatkit.errors import (
     StreamFailed,
 )
 from chatkit.messages import ENDED
-from tests.servers import Provider
+from tests.servers import Provider, free_port
 
 KEY = "sk-very-secret-key"
 Speak = Callable[[socket.socket], object]
@@ -60,8 +60,8 @@ def serving(speak: Speak, *, tls: ssl.SSLContext | None = None) -> Iterator[str]
             with suppress(OSError):  # the client left
                 speak(self.connection)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True  # a stranger who took this for a port of his may say nothing
+    with socketserver.ThreadingTCPServer(("127.0.0.1", free_port()), Handler) as server:
+        server.daemon_threads = True
         scheme, port = "http", server.server_address[1]
         if tls is not None:
             scheme, server.socket = "https", tls.wrap_socket(server.socket, server_side=True)
@@ -305,9 +305,9 @@ def hello_and_silence(connection: socket.socket) -> None:
 
 def test_a_stream_that_stalls_is_given_up_after_the_time_that_was_asked_for() -> None:
     with serving(hello_and_silence) as url:
-        reply = asked(url, timeout=2)
+        reply = asked(url, timeout=4)
     assert (reply.status, reply.text) == ("interrupted", "Hello")
-    assert str(reply.error) == "acme has said nothing for 2 s; what came is kept"
+    assert str(reply.error) == "acme has said nothing for 4 s; what came is kept"
 
 
 def test_a_server_that_never_begins_is_given_up_with_the_time_it_had() -> None:
@@ -320,15 +320,15 @@ def test_a_server_that_never_begins_is_given_up_with_the_time_it_had() -> None:
 def test_a_client_of_ones_own_is_given_the_same_time() -> None:
     client = httpx.AsyncClient(timeout=0.01)
     with serving(hello_and_silence) as url:
-        reply = asked(url, timeout=2, client=client)
+        reply = asked(url, timeout=4, client=client)
     get_engine().run(client.aclose())
     assert (reply.status, reply.text) == ("interrupted", "Hello")
 
 
 def test_a_ping_is_a_sign_of_life(provider: Provider) -> None:
     pings: list[str | dict[str, Any]] = ["Hel", *[{"pinged": True}] * 8, "lo"]
-    provider.answer(tokens=pings, delay=0.25)
-    reply = asked(provider.url, timeout=1.5)
+    provider.answer(tokens=pings, delay=0.45)
+    reply = asked(provider.url, timeout=4)
     assert (reply.status, reply.text) == ("complete", "Hello")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pydantic
 import pytest
 
-from chatkit import Chat, Reply, stream_text, tool
+from chatkit import Chat, Reply, get_model, stream_text, tool
 from chatkit.chunks import ToolOutputAvailable
 from chatkit.messages import ToolPart
 from chatkit.providers import Model
@@ -348,8 +348,6 @@ def test_a_tool_that_waits_for_its_own_chat_by_way_of_another_is_told_too(
 def test_an_async_tool_that_would_block_the_loop_of_all_is_told_to_await(
     provider: Provider, model: Model
 ) -> None:
-    other = Chat("other", model=model)
-
     async def asks_there() -> str:
         return other.ask("Go on.").text
 
@@ -359,7 +357,10 @@ def test_an_async_tool_that_would_block_the_loop_of_all_is_told_to_await(
     chat = Chat("own", model=model, tools=[asks_there, awaits_there])
     asks_for(provider, call("asks_there"))
     asks_for(provider, call("awaits_there"))
-    reply = chat.send("Go.").wait(10)
+    with Provider() as beside:  # which of the two chats asks first is not known
+        other = Chat("other", model=get_model(model, base_url=beside.url))
+        reply = chat.send("Go.").wait(10)
+        other.wait(10)
     blocked, awaited = tools_of(reply.message)
     assert "hold up every asynchronous tool" in (blocked.error_text or "")
     assert awaited.output == "Answer to: Go on."

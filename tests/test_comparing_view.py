@@ -26,6 +26,7 @@ from chatkit.scores import Verdict
 from tests.comparing import FakeRuns, answer, runs_of
 from tests.kernels import Cell, Kernel
 from tests.servers import Provider
+from tests.working import until
 
 Json = dict[str, Any]
 CASES = [{"country": "France", "capital": "Paris"}, {"country": "Peru", "capital": "Lima"}]
@@ -73,7 +74,12 @@ class Page:
 
     def settle(self) -> Json:
         """What is shown once all of it was told, which is what the kernel holds."""
-        engines.get_engine().run(asyncio.sleep(0.3))
+        return engines.get_engine().run(self._settled())
+
+    async def _settled(self) -> Json:
+        await asyncio.sleep(0.3)
+        while self.view._stage.live._called or self.view.runs._changed:  # it is on its way
+            await asyncio.sleep(0.01)
         held: Json = json.loads(json.dumps(self.view._stage.board.shown))
         assert self.shown == held
         return held
@@ -218,7 +224,7 @@ def test_what_is_clicked_is_done(runs: Runs, show: Callable[[Runs], Page]) -> No
     page.click("arrange", wanted={"score": "right", "test": "wrong"})
     assert page.cells() == []
     page.click("page", page="summary")
-    engines.get_engine().run(asyncio.sleep(0.5))
+    until(lambda: page.shown["page"] is not None)
     assert "polite" in page.settle()["page"]["html"]
 
 
@@ -412,8 +418,9 @@ def test_in_a_terminal_it_is_one_line(runs: Runs, capsys: pytest.CaptureFixture[
 
 OPENING = """
 import asyncio, chatkit.engine
-from chatkit import get_model
+from chatkit import get_model, progress
 from chatkit.compare import compare
+progress.PATIENCE = 600  # however slow it is, the first output is the table
 def runs_of(url, *words):
     model = get_model("openai-chat/test", base_url=url, api_key="x")
     return compare("Say {input}", model, list(words))"""

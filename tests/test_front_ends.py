@@ -64,10 +64,18 @@ def written(directory: Path, provider: Provider) -> Path:
     return file
 
 
+# In seconds: what a cell shows may come that late.
+PATIENT: dict[str, Any] = {
+    "timeout": 60,
+    "iopub_timeout": 60,
+}
+PATIENTLY = [f"--ExecutePreprocessor.{name}={value}" for name, value in PATIENT.items()]
+
+
 def with_nbclient(file: Path) -> Path:
     document = FORMAT.read(file, 4)
     resources = {"metadata": {"path": str(file.parent)}}
-    FORMAT.write(NotebookClient(document, timeout=60, resources=resources).execute(), file)
+    FORMAT.write(NotebookClient(document, resources=resources, **PATIENT).execute(), file)
     return file
 
 
@@ -78,7 +86,7 @@ def with_papermill(file: Path) -> Path:
 
 
 def with_nbconvert(file: Path) -> Path:
-    tool("nbconvert", "--to", "notebook", "--execute", "--inplace", str(file))
+    tool("nbconvert", "--to", "notebook", "--execute", "--inplace", *PATIENTLY, str(file))
     return file
 
 
@@ -171,7 +179,7 @@ def test_nbconvert_makes_a_page_in_which_the_answers_are_readable_and_inert(
 ) -> None:
     file = written(tmp_path, provider)
     options = ["--execute", "--to", "html", "--template", template, "--output", "page"]
-    tool("nbconvert", *options, str(file))
+    tool("nbconvert", *options, *PATIENTLY, str(file))
     page = Page((tmp_path / "page.html").read_text())
     for said in ("Three days", "Alfama", "The sum is", "complete · ", "The end.", "asked"):
         assert said in page.text

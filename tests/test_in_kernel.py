@@ -67,6 +67,13 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
+def until_stored(words: str, reply: str = "reply") -> str:
+    """The code of a cell that ends when these words of a reply are on disk: no kill takes them."""
+    stored = f"get_engine().run(chat.store.follow(chat.id, {reply}.id))"
+    loop = f"while {words!r} not in str({stored}):\n    time.sleep(0.01)"
+    return f"import time\nfrom chatkit.engine import get_engine\n{loop}"
+
+
 @pytest.fixture
 def notebook(kernel: Kernel, provider: Provider) -> Notebook:
     notebook = Notebook(kernel, provider)
@@ -201,10 +208,11 @@ def test_an_answer_goes_on_while_another_cell_sleeps_and_prints_nothing_there(
 ) -> None:
     answer = notebook.provider.answer("Alfama Belém Sintra", gated=True)
     asking = notebook.kernel.run(LISBON, cell_id="a")
-    sleeping = notebook.kernel.start("time.sleep(600)", cell_id="b")
+    sleeping = notebook.kernel.start("print('asleep')\ntime.sleep(600)", cell_id="b")
+    notebook.shows(sleeping, "asleep")
     answer.open()
     notebook.shows(asking, "Alfama Belém Sintra")
-    assert (sleeping.status, sleeping.outputs) == ("running", [])
+    assert (sleeping.status, sleeping.text) == ("running", "asleep\n")
     notebook.kernel.interrupt()
     notebook.kernel.until(lambda: sleeping.error == "KeyboardInterrupt")
 
@@ -220,7 +228,8 @@ def test_an_interrupt_ends_the_wait_and_not_the_answer(notebook: Notebook, wait:
     assert waiting.error in ("KeyboardInterrupt", "CancelledError")
     answer.open()
     notebook.shows(asking, "Alfama Belém Sintra")
-    assert notebook.value("reply.status, reply.text") == "('complete', 'Alfama Belém Sintra')"
+    ended = "('complete', 'Alfama Belém Sintra')"
+    assert notebook.value("reply.wait().status, reply.text") == ended
     assert (notebook.asked, notebook.provider.disconnects) == (1, 0)
 
 
@@ -249,7 +258,7 @@ def test_a_headless_cell_ends_when_its_answer_has(headless: Notebook) -> None:
     headless.provider.answer("Alfama Belém Sintra", delay=0.2)
     cell = headless.kernel.run(LISBON)
     assert "Alfama Belém Sintra" in cell.text
-    assert headless.provider.answered == 1
+    headless.provider.until(lambda: headless.provider.answered == 1)
 
 
 def test_after_kill_run_all_shows_what_had_arrived_and_asks_nothing(notebook: Notebook) -> None:
@@ -257,8 +266,7 @@ def test_after_kill_run_all_shows_what_had_arrived_and_asks_nothing(notebook: No
     notebook.kernel.run(f"reply = {LISBON}", cell_id="a")
     notebook.cells["a"] = f"reply = {LISBON}"
     answer.release(3)
-    seen = "while len(reply.text.split()) < 3: time.sleep(0.01)"
-    notebook.kernel.run(f"{seen}\ntime.sleep(2)  # older than what a kill may cost")
+    notebook.kernel.run(until_stored("Sintra"))
     notebook.kernel.kill()
     shown = notebook.run_all()["a"]
     assert "Alfama Belém Sintra" in shown

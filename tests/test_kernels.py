@@ -66,7 +66,8 @@ def test_restart_and_kill_bring_a_new_kernel(kernel: Kernel) -> None:
     kernel.restart()
     assert kernel.run("kept").error == "NameError"
     second = kernel.pid
-    kernel.start(SLOWLY)
+    cell = kernel.start(SLOWLY)
+    kernel.until(lambda: cell.text == "begun\n")
     kernel.kill()
     assert kernel.run("1 + 1").text == "2"
     assert len({first, second, kernel.pid}) == 3

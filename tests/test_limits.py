@@ -176,7 +176,7 @@ def test_those_who_have_waited_go_one_after_the_other(
     provider: Provider, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "SPACING", 60.0)
-    provider.refuse(429, SLOW_DOWN, retry_after="2")
+    provider.refuse(429, SLOW_DOWN, retry_after="5")
     provider.answer("an answer of some time", delay=0.1)
     replies = [asked(model)]
     until(lambda: told(replies[0], "trying again"))
@@ -190,7 +190,7 @@ def test_those_who_wait_go_on_waiting_where_the_first_of_them_is_told_to(
     provider: Provider, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "SPACING", 5.0)
-    for seconds in ("2", "115"):
+    for seconds in ("5", "119"):
         provider.refuse(429, SLOW_DOWN, retry_after=seconds)
     replies = [asked(model)]
     until(lambda: told(replies[0], "trying again"))

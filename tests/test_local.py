@@ -97,7 +97,9 @@ embedded = pytest.mark.usefixtures("_embedded")
 @embedded
 def test_it_streams_an_answer_over_http() -> None:
     body = question("What is the capital of France?")
-    with httpx.stream("POST", f"{ask_for_address()}/chat/completions", json=body) as answer:
+    with httpx.stream(
+        "POST", f"{ask_for_address()}/chat/completions", json=body, timeout=60
+    ) as answer:
         assert answer.headers["content-type"] == "text/event-stream"
         lines = [line.removeprefix("data: ") for line in answer.iter_lines() if line]
     assert lines.pop() == "[DONE]"

@@ -230,7 +230,7 @@ def test_conversations_go_on_side_by_side(model: Model) -> None:
 @in_every_dialect
 def test_stopping_an_answer_stops_the_model(model: Model, root: str) -> None:
     def is_busy() -> bool:
-        return any(slot["is_processing"] for slot in httpx.get(f"{root}/slots").json())
+        return any(slot["is_processing"] for slot in httpx.get(f"{root}/slots", timeout=60).json())
 
     reply = stream_text(model, "Tell me a long story.", temperature=0, max_tokens=500)
     assert next(iter(reply.deltas()))

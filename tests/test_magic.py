@@ -375,8 +375,14 @@ def tab(shell: Any, line: str) -> set[str]:
     ],
 )
 def test_tab_offers_what_fits_there(
-    ask: Ask, shell: Any, line: str, offered: list[str], not_offered: list[str]
+    ask: Ask,
+    shell: Any,
+    line: str,
+    offered: list[str],
+    not_offered: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("chatkit.notebook.completion.PATIENCE", 30.0)
     ask("a", "trip -m model", "Lisbon?")
     shell.user_ns |= {"Count": int, "hills": len, "hint": 1, "own": Chat("mine")}
     found = tab(shell, line)
@@ -485,7 +491,7 @@ def test_a_reply_shows_itself_once_and_is_the_last_value(
 ) -> None:
     notebook = Notebook(kernel, provider, ids=ids)
     notebook.run_all()
-    [output] = notebook.run("b").outputs
+    [output] = notebook.run("b").there
     assert output["data"]["text/plain"].count("Answer to: And with children?") == 1
     assert kernel.run("print(_ is reply, _.status)", cell_id="c").text == "True complete\n"
 
@@ -522,6 +528,7 @@ def test_an_interrupt_ends_the_wait_and_not_the_answer(
 def test_tab_completes_in_a_kernel(kernel: Tabbing, provider: Provider) -> None:
     notebook = Notebook(kernel, provider, ids=True)
     notebook.run_all()
+    kernel.run("from chatkit.notebook import completion\ncompletion.PATIENCE = 30")
     assert kernel.complete("%%chat tr") == ["trip"]
     assert kernel.complete("%%chat trip --mod") == ["--model"]
     assert kernel.complete("%%chat trip --model anthropic") == ["anthropic/"]

@@ -26,6 +26,19 @@ ANSWER = (
     "## Three days 😀\n\n- **Alfama** and *Belém*\n- Sintra\n\n```python\n1 + 1\n```\n\nThe end."
 )
 BREAKS_OFF = "One two three four five six."
+# A file that is there as soon as a cell that is over waits for its answers: an interrupt that
+# comes earlier ends the cell, and one that comes between the two is lost.
+WHEN_WAITING = """
+import pathlib, sys, threading
+def tell(main=threading.main_thread().ident):
+    def names(frame):
+        while frame:
+            yield frame.f_code.co_name
+            frame = frame.f_back
+    while not {{'_cell_ends', 'wait_all'}} <= set(names(sys._current_frames()[main])):
+        time.sleep(0.01)
+    pathlib.Path({waits!r}).touch()
+threading.Thread(target=tell, daemon=True).start()"""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +46,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
         kernel.run(
             "from chatkit import Chat, get_model, stream_text\nimport comm, time, ipywidgets\n"
-            "from chatkit.notebook import view\nview.SAVE_PACE = 600  # however slow it is"
+            "from chatkit.notebook import view\nview.SAVE_PACE = 600  # however slow it is\n"
+            "from chatkit import progress\nprogress.PATIENCE = 600"
         )
         yield kernel
 
@@ -197,10 +211,11 @@ def test_each_send_of_a_loop_has_its_own_output(kernel: Kernel) -> None:
 def test_what_broke_off_offers_to_go_on_in_its_own_cell(kernel: Kernel, provider: Provider) -> None:
     answer = provider.answer(BREAKS_OFF, gated=True, cut=True)
     cell = kernel.run("chat.send('Lisbon?')", cell_id="a")
-    sleeping = kernel.start("time.sleep(600)", cell_id="b")
+    sleeping = kernel.start("print('asleep')\ntime.sleep(600)", cell_id="b")
+    kernel.until(lambda: sleeping.text == "asleep\n")
     answer.open()
     kernel.until(lambda: len(cell.outputs) == 2)
-    assert sleeping.outputs == []
+    assert sleeping.text == "asleep\n"
     assert "> **Interrupted** after 6 words" in cell.outputs[0]["data"]["text/markdown"]
     assert set(cell.outputs[0]["data"]) == SAVED
     kernel.interrupt()
@@ -342,12 +357,14 @@ def test_a_headless_cell_shows_no_widget_and_ends_with_its_answers(
 
 
 def test_an_interrupt_ends_a_headless_wait_and_not_the_answer(
-    kernel: Kernel, provider: Provider
+    kernel: Kernel, provider: Provider, tmp_path: Path
 ) -> None:
     answer = provider.answer("Alfama Belém", gated=True)
+    waits = tmp_path / "waits"
+    kernel.run(WHEN_WAITING.format(waits=str(waits)))
     cell = kernel.start("reply = chat.send('Lisbon?')")
     answer.release()
-    kernel.until(lambda: len(cell.outputs) == 1)
+    kernel.until(waits.exists)
     provider.until(lambda: len(provider.requests) == 1)
     kernel.interrupt()
     kernel.until(lambda: cell.status == "ok")

@@ -11,6 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 STATUS = "local/smollm2 · "  # in the line below an answer
+pytestmark = pytest.mark.timeout(1200)  # each runs two of them, and the model writes a lot
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
@@ -20,7 +21,8 @@ Cells = list[list[Any]]  # what each code cell shows: its outputs
 def executed(name: str, directory: Path) -> Cells:
     """Run one in `directory`: what each code cell shows, as the saved file holds it."""
     notebook: Any = nbformat.read(NOTEBOOKS / name, 4)  # type: ignore[no-untyped-call]
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": directory}}).execute()
+    resources = {"metadata": {"path": directory}}
+    NotebookClient(notebook, timeout=300, iopub_timeout=60, resources=resources).execute()
     nbformat.validate(notebook)
     return [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
 

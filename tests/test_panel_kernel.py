@@ -18,7 +18,8 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
         kernel.run(
-            "from chatkit import Chat, get_model\nimport asyncio, comm, chatkit.engine, ipywidgets"
+            "from chatkit import Chat, get_model, progress\nprogress.PATIENCE = 600\n"
+            "import asyncio, comm, chatkit.engine, ipywidgets"
         )
         yield kernel
 

@@ -17,6 +17,7 @@ from chatkit import Chat, chats, host, progress
 from chatkit.providers import Model
 from tests.conftest import Cells
 from tests.servers import Provider
+from tests.working import until
 
 ROOT = Path(__file__).parent.parent
 
@@ -88,7 +89,8 @@ def test_opening_listing_and_waiting_are_told(
     chat = Chat("trip", model=model)
     with cells("one"):
         reply = chat.send("Hi")
-    chats()
+    reading = f"Reading the chats in {chat.store.location!r}"
+    until(lambda: chats() is not None and any(reading in line for line in said))
     provider.until(lambda: len(provider.requests) == 1)
     with cells("another"):
         cells.shown.clear()
@@ -100,7 +102,6 @@ def test_opening_listing_and_waiting_are_told(
     reply.wait(20)
     told = {line.partition(" · ")[0] for line in said}
     assert "Opening chat 'trip'" in told
-    assert f"Reading the chats in {chat.store.location!r}" in told
     assert "Waiting for openai-chat/test" in told  # of the answer that no cell shows
 
 

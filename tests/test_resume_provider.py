@@ -240,10 +240,10 @@ def test_an_error_in_its_stream_is_none_of_the_answer(far_side: FarSide) -> None
 def test_an_answer_that_hangs_is_asked_for(
     far_side: FarSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit.answers.far_side.SILENCE", 1.0)
+    monkeypatch.setattr("chatkit.answers.far_side.SILENCE", 3.0)
     answer = far_side.answer(WIRE, written=4)
     reply = asked(far_side).consume()
-    far_side.until(lambda: POLL in far_side.asked)
+    far_side.until(lambda: POLL in far_side.asked, timeout=60)
     answer.finish()
     assert (reply.wait(10).status, said(reply)) == ("complete", WHOLE)
 

@@ -123,7 +123,7 @@ def test_a_host_that_was_taken_over_while_it_took_over_is_refused(
 def test_of_two_hosts_that_begin_at_once_one_has_the_store(
     store: DiskStore, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_claim, "SETTLES", 1)
+    monkeypatch.setattr(_claim, "SETTLES", 4)
     names = iter([b'{"host": "left"}', b'{"host": "right"}'])
     monkeypatch.setattr(_claim, "_this_host", lambda directory: next(names))
     both = [DiskStore(store.location), DiskStore(store.location)]

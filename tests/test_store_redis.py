@@ -23,6 +23,7 @@ from chatkit.stores import redis as redis_store
 from chatkit.stores.redis import RedisStore
 from tests import redis_server
 from tests.redis_server import RedisServer
+from tests.servers import free_port, listener
 from tests.storing import another, eventually, loaded, message, picture, run
 
 pytestmark = [pytest.mark.redis, redis_server.needed]
@@ -154,7 +155,7 @@ def test_a_full_server_takes_nothing_and_then_goes_on(own: RedisServer) -> None:
 
 def test_a_replica_says_that_it_cannot_be_written(own: RedisServer) -> None:
     with own.client() as client:
-        client.replicaof("127.0.0.1", redis_server.free_port())
+        client.replicaof("127.0.0.1", free_port())
     with pytest.raises(StoreError, match="replica"):
         run(RedisStore(own.url).append("trip", [message("a")]))
 
@@ -334,12 +335,12 @@ def test_a_server_that_was_away_takes_no_writer_for_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can give a sign of life while it is away, however long that is."""
-    monkeypatch.setattr(_owner, "LEASE", 1.5)
-    with RedisServer(tmp_path / "redis", appendonly="yes") as server:
+    monkeypatch.setattr(_owner, "LEASE", 4.0)
+    with RedisServer(tmp_path / "redis", appendonly="yes", appendfsync="no") as server:
         store = RedisStore(server.url)
         lease = begun(store)
         server.kill()
-        time.sleep(2)  # longer than a lease
+        time.sleep(5)  # longer than a lease
         server.start()
         assert is_alive(store)
         assert run(store.recover("trip", "a")) is None
@@ -419,6 +420,7 @@ def test_those_who_wait_hold_nobody_up(
     store: RedisStore, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_store, "BLOCK", 25.0)
+    monkeypatch.setattr(_owner, "LEASE", 60.0)
 
     async def follow() -> None:
         lease = await store.acquire("trip", "a", rows=[message("a")])
@@ -436,7 +438,11 @@ def test_those_who_wait_hold_nobody_up(
     run(follow())
 
 
-def test_a_wait_that_nobody_wants_any_more_leaves_a_clean_connection(store: RedisStore) -> None:
+def test_a_wait_that_nobody_wants_any_more_leaves_a_clean_connection(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_owner, "LEASE", 60.0)
+
     async def follow() -> None:
         lease = await store.acquire("trip", "a", rows=[message("a")])
         assert lease is not None
@@ -528,7 +534,7 @@ class Lossy:
         self._port = port
         self._loses = threading.Event()
         self.lost = 0
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = listener()
         self.url = f"redis://127.0.0.1:{self._server.getsockname()[1]}/0"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -639,7 +645,8 @@ def test_a_segment_whose_fate_is_unknown_is_there_once_when_it_is_tried_again(
 def test_what_was_acknowledged_is_there_after_a_kill_and_the_stream_goes_on(
     tmp_path: Path,
 ) -> None:
-    with RedisServer(tmp_path / "redis", appendonly="yes") as server:
+    settings = {"appendonly": "yes", "appendfsync": "no"}  # else it may put off what it writes
+    with RedisServer(tmp_path / "redis", **settings) as server:
         store = RedisStore(server.url)
 
         async def stream() -> None:

@@ -180,7 +180,10 @@ def test_a_deleted_chat_fences_whoever_still_writes_it(store: Store) -> None:
 
 
 @everywhere
-def test_only_one_of_two_processes_writes_a_stream(store: Store) -> None:
+def test_only_one_of_two_processes_writes_a_stream(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_owner, "LEASE", 60.0)
     other = child(
         store,
         """
@@ -247,7 +250,10 @@ def test_a_suspended_writer_that_wakes_up_is_fenced(
 
 
 @everywhere
-def test_the_streams_that_are_written_now_are_listed_with_whoever_writes(store: Store) -> None:
+def test_the_streams_that_are_written_now_are_listed_with_whoever_writes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_owner, "LEASE", 60.0)
     other = child(
         store,
         """

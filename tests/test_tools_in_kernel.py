@@ -11,6 +11,7 @@ import pytest
 
 from tests.kernels import Cell, Kernel
 from tests.servers import Provider
+from tests.test_in_kernel import until_stored
 from tests.test_steps import call, until
 
 pytestmark = pytest.mark.kernel
@@ -158,7 +159,7 @@ def test_a_call_that_waited_for_leave_when_its_kernel_was_killed_asks_again(
     opened(kernel, provider, code, "book")
     asks_for(provider, call("book"), then="So it is.")
     kernel.run("reply = chat.send('Book it.')", cell_id="ask")
-    kernel.run("while not reply.approvals: time.sleep(.01)\ntime.sleep(2)", cell_id="until")
+    kernel.run(until_stored("tool-approval-request"), cell_id="until")
     kernel.kill()
     opened(kernel, provider, code, "book")
     cell = kernel.run("reply = chat.send('Book it.')", cell_id="ask")

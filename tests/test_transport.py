@@ -36,7 +36,7 @@ from chatkit.messages import as_messages
 from chatkit.providers import Model, WireRequest, get_model
 from chatkit.transport import Transport
 from tests.recorded import missing, refusals
-from tests.servers import Provider
+from tests.servers import Provider, listener
 
 KEY = "sk-very-secret"
 HELLO = as_messages("Hello")
@@ -98,7 +98,7 @@ async def serving(serve: Serve, **more: Any) -> AsyncIterator[str]:
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         at_work.append(asyncio.create_task(connection(reader, writer)))
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, **more)
+    server = await asyncio.start_server(connected, sock=listener(), **more)
     host, port = server.sockets[0].getsockname()
     try:
         yield f"http://{host}:{port}/v1"
@@ -409,9 +409,9 @@ def test_a_silent_server_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_stream_that_falls_silent_is_cut(
     monkeypatch: pytest.MonkeyPatch, provider: Provider
 ) -> None:
-    monkeypatch.setattr(transport, "READ_TIMEOUT", 2.0)
+    monkeypatch.setattr(transport, "READ_TIMEOUT", 4.0)
     provider.answer("never released", gated=True)
-    assert "has said nothing for 2 s" in str(fails(model_at(provider.url), StreamCut))
+    assert "has said nothing for 4 s" in str(fails(model_at(provider.url), StreamCut))
 
 
 def test_only_the_time_that_is_waited_for_counts_towards_the_longest_answer(

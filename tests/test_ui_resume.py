@@ -27,6 +27,7 @@ from tests import ai_sdk, redis_server
 from tests.ai_sdk import AiSdk, Resumable
 from tests.conftest import Cells
 from tests.redis_server import RedisServer
+from tests.servers import free_port
 from tests.storing import loaded, run
 from tests.test_steps import until
 
@@ -190,7 +191,7 @@ def line(backend: Resumable) -> Iterator[Line]:
         def handle(self) -> None:
             it.join(self.request)
 
-    with ThreadingTCPServer(("127.0.0.1", 0), Relay) as listening:
+    with ThreadingTCPServer(("127.0.0.1", free_port()), Relay) as listening:
         it.address = "http://{}:{}".format(*listening.server_address)
         threading.Thread(target=listening.serve_forever, args=(0.02,)).start()
         yield it
@@ -349,7 +350,7 @@ def test_an_answer_whose_own_process_has_died_is_kept_as_far_as_it_came(
     broken = cut_off(chat_id, line, store)
     another.process.kill()
     line.leads_to = backend
-    resumed = broken.resume().wait(20)
+    resumed = broken.resume().wait(40)
     assert (resumed.status, resumed.text) == ("error", "Three days ")
     assert isinstance(resumed.error, ServerError)
     backend.release(chat_id, len(WORDS) + ENDING)
@@ -363,6 +364,7 @@ def test_nothing_is_asked_where_nothing_broke_off(
     reply = Chat(chat_id, model=api(backend), store=store).ask("Lisbon?")
     check_whole(reply.resume(), chat_id, store)
     assert backend.seen(chat_id)["requests"] == [POST]
+    until(lambda: backend.seen(chat_id)["chat"]["activeStreamId"] is None)
     assert sdk.resume(f"{backend.address}/api/chat", chat_id) is None  # it was told 204
 
 

@@ -252,7 +252,7 @@ ASKED: dict[str, Any] = {
 
 def test_a_chat_is_served_by_any_asgi_server(chat: Chat, address: str, provider: Provider) -> None:
     provider.answer("Hello there!")
-    response = httpx.post(address, json=ASKED, trust_env=False)
+    response = httpx.post(address, json=ASKED, trust_env=False, timeout=60)
     reply = chat.messages[-1]
     assert response.headers["x-vercel-ai-ui-message-stream"] == "v1"
     assert response.headers["content-type"] == "text/event-stream"
@@ -261,7 +261,7 @@ def test_a_chat_is_served_by_any_asgi_server(chat: Chat, address: str, provider:
     )
     assert response.content.endswith(b"data: [DONE]\n\n")
     assert reply.text == "Hello there!"
-    assert httpx.get(f"{address}/trip/stream", trust_env=False).status_code == 204
+    assert httpx.get(f"{address}/trip/stream", trust_env=False, timeout=60).status_code == 204
 
 
 def test_a_front_end_goes_on_with_a_chat_that_a_notebook_began(
@@ -269,7 +269,9 @@ def test_a_front_end_goes_on_with_a_chat_that_a_notebook_began(
 ) -> None:
     chat.ask("First")
     asked = [*(message.to_json() for message in chat.messages), *ASKED["messages"]]
-    assert httpx.post(address, json={**ASKED, "messages": asked}, trust_env=False).is_success
+    assert httpx.post(
+        address, json={**ASKED, "messages": asked}, trust_env=False, timeout=60
+    ).is_success
     said = [message["content"] for message in provider.requests[-1].body["messages"]]
     assert said == ["First", "Answer to: First", "Hi"]
     assert [message.text for message in chat.messages] == [*said, "Answer to: Hi"]
@@ -280,10 +282,10 @@ def test_an_answer_goes_on_when_the_front_end_leaves_and_is_there_when_it_comes_
 ) -> None:
     answer = provider.answer("one two three", gated=True)
     answer.release(1)
-    with httpx.stream("POST", address, json=ASKED, trust_env=False) as response:
+    with httpx.stream("POST", address, json=ASKED, trust_env=False, timeout=60) as response:
         lines = response.iter_lines()
         assert next(line for line in lines if "text-delta" in line)
-    with httpx.stream("GET", f"{address}/trip/stream", trust_env=False) as response:
+    with httpx.stream("GET", f"{address}/trip/stream", trust_env=False, timeout=60) as response:
         answer.open()
         again = response.read()
     deltas = [json.loads(line[6:]) for line in again.splitlines() if b"text-delta" in line]

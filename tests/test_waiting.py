@@ -60,7 +60,7 @@ def test_an_interrupt_ends_the_wait_and_the_answer_goes_on(
     kernel.interrupt()
     kernel.until(lambda: waiting.status != "running")
     assert waiting.error in ("KeyboardInterrupt", "CancelledError")
-    assert value(kernel, "chat.status") == "'streaming'"
+    assert value(kernel, "chat.status in ('submitted', 'streaming')") == "True"
     answer.open()
     assert value(kernel, "chat.reply().wait().text") == "'[1, 2, 3]'"
     assert (value(kernel, "chat.reply().status"), provider.disconnects) == ("'complete'", 0)

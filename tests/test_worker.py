@@ -151,9 +151,9 @@ def test_regenerating_asks_a_worker_again(provider: Provider, chat: Chat) -> Non
 
 
 def test_what_a_worker_waits_for_and_warns_of_is_told_in_the_kernel(
-    provider: Provider, model: Model, tmp_path: Path
+    provider: Provider, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider.refuse(429, {"error": {"message": "slow down"}}, retry_after="1")
+    provider.refuse(429, {"error": {"message": "slow down"}}, retry_after="3")
     answer = asks_for(provider, call("add", '{"a": 2, "b": 3}'), gated=True)
     chat = Chat(
         "trip", model=model, store=tmp_path / "store", tools=[add], max_steps=1, detached=True
@@ -162,12 +162,15 @@ def test_what_a_worker_waits_for_and_warns_of_is_told_in_the_kernel(
     told: list[str] = []
     asked: list[int] = []  # how often, by the time that it is told no more
 
-    def note() -> None:
-        told.append(reply.feed.note)
-        if "trying again in" in "".join(told) and not told[-1]:
-            asked.append(len(provider.requests))
+    say = reply.feed.say
 
-    reply.feed.watch(note)
+    def heard(note: str) -> None:
+        told.append(note)
+        if "trying again in" in "".join(told) and not note:
+            asked.append(len(provider.requests))
+        say(note)
+
+    monkeypatch.setattr(reply.feed, "say", heard)
     provider.until(lambda: len(provider.requests) == 2)
     answer.open()
     reply.wait(30)

@@ -136,7 +136,7 @@ def test_of_three_kernels_that_follow_one_alone_runs_each_call(
     script.write_text(ASKS_TOO)
     command = [sys.executable, str(script), provider.url, str(tmp_path / "store"), str(notes)]
     kernels = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True)]
-    provider.until(lambda: len(provider.requests) == 1)
+    provider.until(lambda: len(provider.requests) == 1, timeout=60)
     kernels += [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     first.open()
     assert [kernel.communicate(timeout=60)[0] for kernel in kernels] == ["Ten.\n"] * 3
@@ -261,7 +261,7 @@ def test_a_call_whose_kernel_died_in_it_runs_again_only_if_it_may(
     provider.answer("Done.")
     opened(kernel, provider, repeatable=repeatable)
     asked(kernel)
-    until((tmp_path / "notes").exists)
+    until(lambda: (tmp_path / "notes").exists() and (tmp_path / "notes").read_text())
     kernel.restart()
     (tmp_path / "go").touch()
     opened(kernel, provider, repeatable=repeatable)

@@ -47,7 +47,7 @@ def workers(parent: int | None = None, *, mark: str = "") -> list[int]:
             above = (place / "stat").read_text().rpartition(")")[2].split()[1]
             is_marked = f"{MARK}={mark}" in (place / "environ").read_text().split("\0")
             is_ours = is_marked if parent is None else parent == int(above)
-            if b"chatkit.worker" in words and is_ours:
+            if any(b"chatkit.worker" in word for word in words) and is_ours:
                 found.append(int(place.name))
     return found
 

@@ -145,7 +145,7 @@ async function resume(id, response) {
 
 /** Where the process that wrote a stream is gone, resumable-stream may wait for it for ever. */
 async function silence() {
-  await sleep(1500);
+  await sleep(4000);
   throw new Error('nobody writes this stream');
 }
 

@@ -114,6 +114,7 @@ class Table:
     def open(self, row: int, column: int) -> None:
         """Open an answer in full."""
         self.cell(row, column).click()
+        expect(self.cell(row, column)).to_have_class(re.compile(r"\bck-open\b"), timeout=PATIENCE)
         expect(self.detail).to_be_visible(timeout=PATIENCE)
 
     def act(self, label: str) -> None:

@@ -36,7 +36,9 @@ def browser() -> Iterator[Browser]:
 
     with sync_playwright() as playwright:
         expect.set_options(timeout=60_000)  # a busy machine is no failure
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=browser_path(), args=CHROMIUM_FLAGS, timeout=120_000
+        )
         yield browser
         browser.close()
 

@@ -34,6 +34,7 @@ CHROMIUM_FLAGS = [
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},  # a test saves when it means to
+    "completer-extension/manager": {"providerTimeout": 60_000},
     "docmanager-extension/manager": {"renameUntitledFileOnSave": False},
 }
 

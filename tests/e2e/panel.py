@@ -76,6 +76,7 @@ class Panel:
         """Write a message and send it with Enter."""
         self.box.fill(text)
         self.box.press("Enter")
+        expect(self.box).to_have_value("", timeout=PATIENCE)  # the kernel has taken it
 
     def ask(self, text: str) -> None:
         """Send a message, and wait for the answer that echoes it."""

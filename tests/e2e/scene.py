@@ -50,7 +50,10 @@ def of_server(kernels: Iterable[Mapping[str, Any]], runtime: Path, log: Path) ->
 def _stacks(file: Path) -> str:
     if not file.exists():
         return "it has not begun to serve"
+    size, deadline = file.stat().st_size, time.monotonic() + 10
     with suppress(ProcessLookupError):  # it has died, and the server does not know yet
         os.kill(int(file.read_text().split()[0]), signal.SIGUSR1)
+    while file.stat().st_size == size and time.monotonic() < deadline:
+        time.sleep(0.1)
     time.sleep(1)  # it writes
     return file.read_text()

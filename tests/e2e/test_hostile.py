@@ -34,7 +34,7 @@ from chatkit.render import CSS, Blocks
 from tests.e2e.lab import Notebook
 from tests.e2e.panel import Panel
 from tests.hostile import CASES, FAMILIES, SHORT, Case
-from tests.servers import Provider
+from tests.servers import Provider, listener
 
 pytestmark = pytest.mark.e2e
 
@@ -165,8 +165,10 @@ class Canary:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_port}"
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self._server.socket.close()
+        self._server.socket = listener()  # at a port that no stranger comes back to
+        self.address = f"127.0.0.1:{self._server.socket.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -466,10 +468,11 @@ def test_a_panel_of_hostile_words_is_inert_live_loaded_searched_and_without_its_
     notebook.page.add_style_tag(content=DRAWN)
     live = Panel(notebook, 1)
     pairs = list(zip(SHORT[::64], SHORT[2::64], strict=True))
-    for question, answer in pairs:
+    for count, (question, answer) in enumerate(pairs, 1):
         provider.answer(tokens=pieces(answer.text(canary.address)), delay=0.02)
         live.drop(f"{question.text(canary.address)[:60]}.txt", "An attachment.")
         live.send(question.text(canary.address))
+        expect(live.messages).to_have_count(2 * count)
         live.expect_ready()
     watch.check(notebook.page, PANEL, [case for pair in pairs for case in pair])
 
@@ -500,6 +503,7 @@ def test_a_panel_of_hostile_words_is_inert_live_loaded_searched_and_without_its_
 def check_cell(watch: Watch, notebook: Notebook, index: int, group: Sequence[Case]) -> None:
     """Check the Markdown outputs of a cell, once Lab has drawn them all."""
     roots = f"[data-windowed-list-index='{index}'] .jp-OutputArea-output.jp-RenderedMarkdown"
-    notebook.output(index)
+    live = notebook.output(index).locator(".chatkit-reply")  # stands there until Lab has drawn it
+    expect(live).to_have_count(0, timeout=300_000)
     watch.wait(notebook.page, roots, group)
     watch.check(notebook.page, roots, group)

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.lab import Lab, Notebook, Notebook7
 from tests.e2e.panel import Panel
-from tests.e2e.test_session import ANSWER, ASK, HOSTILE, opening
+from tests.e2e.test_session import ANSWER, ASK, HOSTILE, SLEEP, opening
 from tests.servers import Provider
 
 pytestmark = pytest.mark.e2e
@@ -27,11 +27,12 @@ def test_an_answer_streams_live_is_reloaded_and_saved_as_markdown(
     open_notebook: Open, provider: Provider
 ) -> None:
     answer = provider.answer(ANSWER, gated=True)
-    notebook = open_notebook(opening(provider), ASK, "time.sleep(600)")
+    notebook = open_notebook(opening(provider), ASK, SLEEP)
     notebook.run(0)
     notebook.run(1)
     notebook.wait_text(1, "Waiting for")
     notebook.run(2, wait=False)
+    notebook.wait_text(2, "sleeps")
     answer.release(10)
     notebook.wait_text(1, "Where")
     assert "Alfama" not in notebook.text(1)

@@ -15,6 +15,7 @@ from tests.e2e.panel import Panel
 from tests.e2e.test_session import ANSWER, opening
 from tests.e2e.test_view import GUARDED
 from tests.servers import Provider
+from tests.test_in_kernel import until_stored
 from tests.test_steps import call
 
 pytestmark = pytest.mark.e2e
@@ -219,10 +220,11 @@ def test_a_kernel_that_dies_is_said_and_what_was_said_stays_readable(
     open_panel: Open, provider: Provider
 ) -> None:
     answer = provider.answer("Alfama Belém", gated=True)
-    notebook, panel = open_panel()
+    notebook, panel = open_panel(until_stored("Alfama", "chat.reply()"))
     panel.send("Where?")
     answer.release()
     panel.expect_messages("Where?", "Alfama")
+    notebook.run(2)
     notebook.kill_kernel(int(notebook.text(0)))
     expect(panel.root).to_contain_text("The kernel is gone. Run the cell again")
     panel.expect_messages("Where?", "Alfama")
@@ -248,11 +250,13 @@ def test_turns_are_copied_deleted_cleared_put_back_and_downloaded(
     panel.message(1).get_by_role("button", name="Copy code").click()
     panel.expect_copied('print("pastel de nata")')
     panel.act(1, "Delete this turn")
+    panel.notice.hover()  # it stays as long as somebody points at it
     panel.expect_messages("And Porto?", "Answer to: And Porto?")
     panel.expect_notice("deleted")
     panel.undo()
     panel.expect_messages(*texts)
     panel.menu("Clear the conversation")
+    panel.notice.hover()
     panel.expect_messages()
     panel.undo()
     panel.expect_messages(*texts)
@@ -398,7 +402,7 @@ def test_two_panels_on_a_page_and_two_notebooks_show_one_conversation(
 def test_stop_while_another_cell_runs(open_panel: Open, provider: Provider, kernel: str) -> None:
     answer = provider.answer("Alfama Belém", gated=True)
     deaf = DEAF if kernel == "is deaf" else ""
-    notebook, panel = open_panel("time.sleep(60)", first=deaf)
+    notebook, panel = open_panel("time.sleep(600)", first=deaf)
     panel.send("Where?")
     answer.release()
     panel.expect_messages("Where?", "Alfama")
@@ -410,6 +414,8 @@ def test_stop_while_another_cell_runs(open_panel: Open, provider: Provider, kern
         notebook.screenshot("panel-busy")
         notebook.interrupt()
     panel.expect_below(1, "stopped")
+    if deaf:
+        notebook.until("return cells[2].model.executionState !== 'running'")
     assert notebook.running(2) != bool(deaf)
     expect(panel.hint).to_be_empty()
     notebook.interrupt()

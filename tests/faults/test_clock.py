@@ -76,7 +76,7 @@ def test_a_clock_that_is_set_by_a_day_changes_no_state(
         monkeypatch.setattr(time, "time", lambda: real() + float(clock.read_text()))
         answer.release(10)
         follower = opened(model, store)
-        eventually(lambda: follower.messages[-1].text or None)
+        eventually(lambda: (follower.messages and follower.messages[-1].text) or None)
         (tmp_path / "later").write_text(str(jump))
         (tmp_path / "later").rename(clock)  # at once, for both
         states = [opened(model, store).messages[-1].status for _ in range(LOOKS)]

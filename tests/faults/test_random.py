@@ -22,8 +22,9 @@ import random
 chance, done, end = random.Random(seed), [], time.monotonic() + seconds
 while time.monotonic() < end:
     act = chance.choice(["ask", "ask", "send", "edit", "regenerate", "switch", "stop", "clear"])
-    asked = [m for m in chat.messages if m.role == "user"]
-    answers = [m for m in chat.messages if m.role == "assistant"]
+    seen = chat.messages
+    asked = [m for m in seen if m.role == "user"]
+    answers = [m for m in seen if m.role == "assistant"]
     if act in ("ask", "send") or not answers:
         reply = chat.send(f"{name} {len(done)}?")
         if act == "ask":

@@ -22,7 +22,7 @@ from chatkit.stores.redis import RedisStore
 from tests import redis_server
 from tests.peers import Peer
 from tests.redis_server import RedisServer
-from tests.servers import Provider
+from tests.servers import Provider, free_port
 from tests.storing import eventually, run
 
 pytestmark = [pytest.mark.faults, pytest.mark.redis, redis_server.needed]
@@ -40,7 +40,7 @@ def test_a_server_killed_in_mid_stream_loses_nothing_that_was_stored(
     tell: Callable[[str], None],
 ) -> None:
     kills, away = 0, 0.0
-    with RedisServer(tmp_path / "redis", appendonly="yes") as server:
+    with RedisServer(tmp_path / "redis", appendonly="yes", appendfsync="no") as server:
         for number in range(ANSWERS):
             id = f"trip {number}"
             with Peer(provider.url, server.url, id=id) as peer:
@@ -250,7 +250,7 @@ class Pair(NamedTuple):
 
 @pytest.fixture
 def pair(machines: Machines) -> Iterator[Pair]:
-    a, b, port = machines.machine("a"), machines.machine("b"), redis_server.free_port()
+    a, b, port = machines.machine("a"), machines.machine("b"), free_port()
     url = f"http://127.0.0.1:{port}/v1"
     with Peer(url, a.url, before=a.before) as first, Peer(url, b.url, before=b.before) as second:
         first.do("from tests.servers import Provider")

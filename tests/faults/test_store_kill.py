@@ -27,6 +27,7 @@ EXTENDS = """
 """
 
 FINALIZES = """
+    await store.load("trip")
     say("began")
     for number in range(1_000_000):
         id = f"{sys.argv[1]}-{number}"
@@ -42,6 +43,7 @@ FINALIZES = """
 
 KEEPS = """
     from tests.storing import picture
+    await store.load("trip")
     say("began")
     for number in range(1_000_000):
         id = f"{sys.argv[1]}-{number}"

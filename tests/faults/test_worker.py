@@ -113,7 +113,7 @@ def test_a_killed_kernel_takes_nothing_of_a_detached_answer_with_it(
         time.sleep(chance.uniform(0.2, 1.2))  # what is random is when it is killed
         kernel.kill()
         kernel.wait()
-        until(lambda: not workers(mark=str(tmp_path)))
+        until(lambda: not workers(mark=str(tmp_path)), timeout=120)
         chat = Chat(id, store=store)
         answers = [message for message in chat.messages if message.role == "assistant"]
         texts = [(answer.status, answer.text) for answer in answers]
@@ -160,7 +160,7 @@ def test_kernels_that_are_killed_at_their_calls_run_none_twice(
         provider.answer("Noted.")
         command = [sys.executable, "-c", NOTE, provider.url, str(store), f"trip {number}"]
         kernel = subprocess.Popen([*command, str(notes)])
-        provider.until(lambda asked=asked: len(provider.requests) > asked)  # type: ignore[misc]
+        provider.until(lambda asked=asked: len(provider.requests) > asked, timeout=120)  # type: ignore[misc]
         time.sleep(chance.uniform(0, 1.2))  # what is random is when it is killed
         kernel.kill()
         kernel.wait()
