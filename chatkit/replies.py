@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Protocol
 
 from chatkit import engine as engines
@@ -302,19 +302,21 @@ class Reply:
         if conversation is None:
             return lambda: None
 
-        is_over = False
+        is_over, watch = False, ExitStack()
 
         def leave() -> None:
             nonlocal is_over
             is_over = True  # another look may be on its way
-            forget()
+            watch.close()
 
         def look() -> None:
             if not is_over and (reply := conversation.running(self.id)) is not None:
                 leave()
                 callback(reply)
 
-        forget = conversation.observe(look)
+        watch.callback(conversation.observe(look))
+        if is_over:  # meanwhile, on the engine's thread
+            watch.close()
         return leave
 
     # -- showing --

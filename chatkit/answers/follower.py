@@ -26,6 +26,7 @@ JSON = dict[str, Any]
 WAIT = 1.0  # seconds that the store may take to say that there is nothing new
 PACE = 0.25  # seconds between looks while nobody here wants to see it
 PATIENCE = 600.0  # seconds for a store that cannot be read to come back
+END_PATIENCE = 30.0  # and for one that cannot be written, where an answer has to be given its end
 logger = logging.getLogger("chatkit")
 
 
@@ -52,6 +53,7 @@ class Follower:
         self._epoch: int | None = None  # of the writer whose segments these are
         self._readable = time.monotonic()  # when the store could last be read
         self._is_away = False  # it could not just now
+        self._orphaned: float | None = None  # since when nobody writes it, and it has no end
         self._task: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
         self._is_left = False
@@ -144,12 +146,12 @@ class Follower:
         wait = WAIT if self.feed.is_wanted else 0.0
         try:
             tail = await self._store.follow(self._chat_id, self._id, self._seen, wait=wait)
-            if self._is_away:
-                self._is_away = False
-                self.feed.say("")
             if self._is_left:  # what it writes itself would come back to it
                 raise asyncio.CancelledError
             message = await self._take(tail)
+            if self._is_away:
+                self._is_away = False
+                self.feed.say("")
         except StoreError as error:
             if not error.retryable or time.monotonic() > self._readable + PATIENCE:
                 raise
@@ -174,8 +176,15 @@ class Follower:
         else:
             await self._begin_again()
         if tail.info.alive:
+            self._orphaned = None
             return None
-        return await take_over(self._store, self._chat_id, self._id)
+        self._orphaned = self._orphaned or time.monotonic()
+        try:
+            return await take_over(self._store, self._chat_id, self._id)
+        except StoreError as error:
+            if time.monotonic() > self._orphaned + END_PATIENCE:  # it can be read, not written
+                error.retryable = False
+            raise
 
     def _publish(self, tail: Tail) -> None:
         if not tail.segments:

@@ -142,9 +142,8 @@ class Handover(Running):
             while True:
                 await asyncio.sleep(BEAT)
                 info = await self._store.status(lease.chat_id, lease.row_id)
-                if info is None or info.owner != this_process():
-                    return  # its worker has begun, and said so to the store before it did to us
-                await self._store.beat(lease)
+                if info is None or info.owner == this_process() or not info.alive:
+                    await self._store.beat(lease)  # else its worker has said that it is there
 
     @property
     def unattended(self) -> bool:

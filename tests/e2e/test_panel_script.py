@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -593,6 +594,29 @@ def test_a_search_goes_from_hit_to_hit(show: Callable[..., Shown]) -> None:
     panel.tell(reveal="u2")
     panel.frames()
     expect(panel.page.locator("[data-id=u2]")).to_be_in_viewport()
+
+
+def test_a_button_of_the_chats_that_is_held_down_stays_while_others_change(
+    show: Callable[..., Shown],
+) -> None:
+    def chat(id: str, title: str) -> Json:
+        told = {"model": "openai/a", "when": "", "exact": "", "current": False, "writing": False}
+        return {"id": id, "title": title} | told
+
+    panel = show(state())
+    panel.button("Chats").click()
+    panel.news(chats=[chat("a", "Lisbon"), chat("b", "Porto"), chat("c", "Faro")])
+    names = panel.page.get_by_role("listitem")
+    expect(names).to_have_text([re.compile("Lisbon"), re.compile("Porto"), re.compile("Faro")])
+    panel.button("Delete Porto").hover()
+    panel.page.mouse.down()
+    panel.news(chats=[chat("d", "Braga"), chat("b", "Porto"), chat("c", "Beja")])
+    panel.page.mouse.up()
+    expect(panel.page.get_by_text("Delete “Porto” for good?")).to_be_visible()
+    panel.button("Keep").click()
+    expect(names).to_have_text([re.compile("Braga"), re.compile("Porto"), re.compile("Beja")])
+    panel.page.get_by_role("textbox", name="Filter chats").fill("port")
+    expect(names).to_have_text([re.compile("Porto")])
 
 
 def test_titles_and_names_are_never_taken_for_html(show: Callable[..., Shown]) -> None:

@@ -66,8 +66,10 @@ export default () => {
   return {
     initialize({ model }) {
       const load = () => {
-        shown = structuredClone(model.get("shown"));
+        const told = model.get("shown");
         asked = false;
+        if (shown?.number === told.number) return; // another page has asked for it
+        shown = structuredClone(told);
         views.forEach(paint);
       };
       load();

@@ -80,41 +80,36 @@ class Chats {
     );
     add.append("New");
     this.list = make("ul", "ck-chats", layer.el);
-    this.list.onpointerdown = () => this.press();
     this.show();
     this.filter.focus();
   }
 
-  // A list that is made anew under a button that is held down would swallow the click.
-  press() {
-    this.pressed = true;
-    const over = new AbortController();
-    const release = () => {
-      over.abort();
-      setTimeout(() => {
-        this.pressed = false;
-        this.show();
-      });
-    };
-    for (const end of ["pointerup", "pointercancel"])
-      document.addEventListener(end, release, { signal: over.signal });
-  }
-
+  // What has not changed stays as it is: a line made anew under a button that is held down would
+  // swallow the click.
   show() {
     const { chats } = this.panel.kernel;
-    const asks = this.list.querySelector("input, .ck-sure"); // something is being answered there
-    if (this.pressed || asks) return;
+    if (this.list.querySelector("input, .ck-sure")) return; // something is being answered there
     const query = this.filter.value.trim().toLowerCase();
     const found = chats?.filter(({ title, model }) => `${title} ${model}`.toLowerCase().includes(query));
     const held = focused(this.list)?.closest?.("li")?.dataset.id;
-    this.list.replaceChildren();
-    if (!found?.length) make("li", "ck-quiet", this.list).textContent = found ? "None" : "Looking …";
-    for (const chat of found ?? []) this.line(chat);
-    if (held) [...this.list.children].find(({ dataset }) => dataset.id === held)?.firstChild.focus();
+    const before = new Map([...this.list.children].map((line) => [line.told, line]));
+    const wanted = found?.length ? found : [found ? "None" : "Looking …"];
+    const lines = wanted.map((told) => before.get(JSON.stringify(told)) ?? this.line(told));
+    for (const line of before.values()) if (!lines.includes(line)) line.remove();
+    for (const [at, line] of lines.entries())
+      if (this.list.children[at] !== line) this.list.insertBefore(line, this.list.children[at]);
+    if (held && !focused(this.list)?.closest?.("li")) [...this.list.children].find(({ dataset }) => dataset.id === held)?.firstChild.focus();
   }
 
-  line({ id, title, model, when, exact, current, writing }) {
-    const line = make("li", "", this.list);
+  line(told) {
+    const line = document.createElement("li");
+    line.told = JSON.stringify(told);
+    if (typeof told === "string") Object.assign(line, { className: "ck-quiet", textContent: told });
+    else this.fill(line, told);
+    return line;
+  }
+
+  fill(line, { id, title, model, when, exact, current, writing }) {
     line.dataset.id = id;
     const open = button(line, "ck-chat", "", null, () => this.open("open", { chat: id }));
     open.ariaCurrent = !!current;
@@ -140,6 +135,7 @@ class Chats {
       this.filter.focus();
     };
     line.className = "ck-sure";
+    line.told = ""; // what stands there is another line
     line.replaceChildren();
     make("span", "", line).textContent = `Delete “${title}” for good?`;
     button(line, "ck-named", "Delete", null, () => {

@@ -102,8 +102,10 @@ class History {
     this.newest = button(parent, "ck-newest", "Newest", "end", () => this.toEnd());
     this.newest.append("Newest");
     this.el.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    for (const move of ["wheel", "touchstart", "pointerdown", "keydown"])
-      this.el.addEventListener(move, () => this.hold(null), { passive: true }); // it goes first
+    const move = () => this.hold(null); // the reader's own goes first
+    for (const kind of ["touchstart", "pointerdown", "keydown"])
+      this.el.addEventListener(kind, move, { passive: true });
+    this.el.addEventListener("wheel", () => this.aimed && move(), { passive: true });
     this.sizes = new ResizeObserver(() => this.settle());
     this.sizes.observe(this.list);
     this.sizes.observe(this.el);
@@ -158,6 +160,7 @@ class History {
     if (!read?.el.isConnected || !frames) {
       this.el.style.overflowAnchor = "";
       this.held = 0;
+      this.aimed = false;
       return;
     }
     this.read = read;
@@ -240,6 +243,7 @@ class History {
     this.stuck = false;
     const from = Math.max(0, (this.el.clientHeight - el.offsetHeight) / 2);
     this.hold({ el, from }, 30); // a jump far away: much is drawn for the first time
+    this.aimed = true;
     el.classList.add("ck-flash");
     setTimeout(() => el.classList.remove("ck-flash"), 1600);
   }
