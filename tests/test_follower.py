@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from chatkit import Chat, Reply, open_store
+from chatkit import Chat, Message, Reply, open_store
+from chatkit.answers import follower
 from chatkit.answers.follower import Follower
+from chatkit.errors import StoreError
 from chatkit.providers import Model
+from chatkit.stores import Store
 from tests.servers import Answer, Provider
 
 ASK = """
@@ -72,6 +75,40 @@ def test_when_its_writer_is_killed_what_it_had_is_kept_as_interrupted(
     assert len(provider.requests) == 1
 
 
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_store_that_cannot_be_written_at_its_writers_death_is_tried_again_for_a_while(
+    provider: Provider,
+    model: Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    comes_back: bool,
+) -> None:
+    def locked() -> StoreError:
+        error = StoreError("the database is locked")
+        error.retryable = True
+        return error
+
+    tried: list[str] = []
+    take = follower.take_over
+
+    async def take_over(store: Store, chat_id: str, row_id: str) -> Message | None:
+        tried.append(row_id)
+        if comes_back and len(tried) > 2:
+            return await take(store, chat_id, row_id)
+        raise locked()
+
+    monkeypatch.setattr(follower, "take_over", take_over)
+    if not comes_back:
+        monkeypatch.setattr(follower, "END_PATIENCE", 0.5)
+    with asked_elsewhere(provider, model, tmp_path / "store") as (process, _, reply):
+        two_words(reply)
+        process.kill()
+        assert reply.wait(timeout=30).status == "interrupted"
+        assert reply.text == "one two "
+        assert len(tried) > 2
+        assert str(reply.error or "") == ("" if comes_back else "the database is locked")
+
+
 def test_a_chat_deleted_meanwhile_ends_here_too(
     provider: Provider, model: Model, tmp_path: Path
 ) -> None:
@@ -93,17 +130,17 @@ def test_one_that_was_left_adds_nothing_even_where_its_cancellation_is_lost(
     monkeypatch.setattr(Follower, "_cancel", lambda self: None)
     with asked_elsewhere(provider, model, tmp_path / "store") as (process, answer, reply):
         assert two_words(reply) == "one two "
-        follower = reply._writer()
-        assert isinstance(follower, Follower)
-        follower.leave()
+        left = reply._writer()
+        assert isinstance(left, Follower)
+        left.leave()
         answer.open()
         process.wait(30)
         store, engine = open_store(tmp_path / "store"), reply.feed.engine
         tail = engine.run(store.follow("trip", reply.id))
         assert tail.info is not None
         assert tail.info.state == "complete"
-        assert follower._task is not None
-        engine.run(_over(follower._task))
+        assert left._task is not None
+        engine.run(_over(left._task))
         assert reply.text == "one two "
 
 
