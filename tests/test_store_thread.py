@@ -45,7 +45,8 @@ def test_writes_that_come_together_are_one_transaction(
     transaction = _database.Database.transaction
 
     def counted(self: _database.Database) -> Any:
-        begun.append(1)
+        if self._directory == Path(store.location):  # and of no chat of another test
+            begun.append(1)
         return transaction(self)
 
     monkeypatch.setattr(_database.Database, "transaction", counted)
@@ -147,6 +148,9 @@ def test_hundreds_of_writes_are_few_statements(
     def traced(self: Rows, connection: sqlite3.Connection, file: int) -> None:
         begin(self, connection, file)
         execute = self._sql
+        [_, _, path] = connection.execute("PRAGMA database_list").fetchone()
+        if not Path(path).is_relative_to(store.location):
+            return  # of another test, whose chat is open still
 
         def traced_execute(statement: str, *values: Any) -> sqlite3.Cursor:
             statements.append(statement)
@@ -169,7 +173,7 @@ def test_hundreds_of_writes_are_few_statements(
 
     run(many())
     assert len(ids(store)) == 200
-    assert len(statements) < 40
+    assert 0 < len(statements) < 40
 
 
 def test_one_fenced_write_fails_alone(store: DiskStore) -> None:
