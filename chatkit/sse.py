@@ -70,7 +70,10 @@ class Decoder:
 
     def close(self) -> list[Event]:
         """What a clean end of the stream leaves: the last event without its blank line."""
-        return self._dispatched([self._take_rest(), b""])
+        line = self._take_rest()
+        if any(name.startswith(line) and name != line for name in _FIELDS):
+            line = b""  # the beginning of a field, cut off: no line of its own
+        return self._dispatched([line, b""])
 
     @property
     def stray(self) -> bytes:

@@ -88,6 +88,15 @@ def test_a_page_after_an_event_and_an_event_that_is_cut_off_are_no_errors(make: 
         assert (found, decoder.error, decoder.finished) == ([], None, False)
 
 
+@every(DIALECTS)
+@pytest.mark.parametrize("cut", [b"d", b"dat", b"data", b"ev", b"i", b"retr", b":"])
+def test_a_stream_that_is_cut_off_in_its_first_word_is_no_other_thing(
+    make: Make, cut: bytes
+) -> None:
+    decoder, found = read(make, cut)
+    assert (found, decoder.error, decoder.finished) == ([], None, False)
+
+
 WHOLE: list[tuple[Make, dict[str, Any]]] = [
     (ChatDecoder, {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}),
     (AnthropicDecoder, {"content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn"}),

@@ -140,7 +140,7 @@ def breaks(broken: Broken, tmp_path: Path, chance: random.Random, count: int) ->
         came = broken.words_in(sent)
         eventually(partial(_has, reply, came))
         broken.strike.release()
-        assert reply.wait(30).status == "interrupted"
+        assert reply.wait(30).status == "interrupted", (number, sent, reply.error, reply.text)
         assert reply.text.startswith(came)
         assert "".join(WORDS).startswith(reply.text)  # and a word whose event is whole but its end
         assert reply.error is not None
