@@ -19,6 +19,7 @@ import json
 import os
 import re
 import socket
+import socketserver
 import threading
 import urllib.request
 from collections import deque
@@ -54,6 +55,13 @@ def free_port() -> int:
     with listener() as server:
         port: int = server.getsockname()[1]
         return port
+
+
+def listen(server: socketserver.TCPServer) -> None:
+    """Let a server that was made with `bind_and_activate=False` listen at such a port."""
+    server.socket.close()
+    server.socket = listener()
+    server.server_address = server.socket.getsockname()
 
 
 @dataclass(frozen=True)

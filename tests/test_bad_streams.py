@@ -36,7 +36,7 @@ from chatkit.errors import (
     StreamFailed,
 )
 from chatkit.messages import ENDED
-from tests.servers import Provider, free_port
+from tests.servers import Provider, listen
 
 KEY = "sk-very-secret-key"
 Speak = Callable[[socket.socket], object]
@@ -60,7 +60,8 @@ def serving(speak: Speak, *, tls: ssl.SSLContext | None = None) -> Iterator[str]
             with suppress(OSError):  # the client left
                 speak(self.connection)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", free_port()), Handler) as server:
+    with socketserver.ThreadingTCPServer(("", 0), Handler, bind_and_activate=False) as server:
+        listen(server)
         server.daemon_threads = True
         scheme, port = "http", server.server_address[1]
         if tls is not None:

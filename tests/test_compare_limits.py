@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chatkit import compare, get_model
-from tests.servers import Provider, free_port
+from tests.servers import Provider, listen
 
 
 class Limited(ThreadingHTTPServer):
@@ -22,7 +22,8 @@ class Limited(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", free_port()), Handler)
+        super().__init__(("", 0), Handler, bind_and_activate=False)
+        listen(self)
         self.answered: list[float] = []
         self.refused = 0
         self.may_end = threading.Event()  # before, the last one is refused

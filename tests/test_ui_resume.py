@@ -27,7 +27,7 @@ from tests import ai_sdk, redis_server
 from tests.ai_sdk import AiSdk, Resumable
 from tests.conftest import Cells
 from tests.redis_server import RedisServer
-from tests.servers import free_port
+from tests.servers import listen
 from tests.storing import loaded, run
 from tests.test_steps import until
 
@@ -191,7 +191,8 @@ def line(backend: Resumable) -> Iterator[Line]:
         def handle(self) -> None:
             it.join(self.request)
 
-    with ThreadingTCPServer(("127.0.0.1", free_port()), Relay) as listening:
+    with ThreadingTCPServer(("", 0), Relay, bind_and_activate=False) as listening:
+        listen(listening)
         it.address = "http://{}:{}".format(*listening.server_address)
         threading.Thread(target=listening.serve_forever, args=(0.02,)).start()
         yield it

@@ -34,7 +34,7 @@ from chatkit.render import CSS, Blocks
 from tests.e2e.lab import Notebook
 from tests.e2e.panel import Panel
 from tests.hostile import CASES, FAMILIES, SHORT, Case
-from tests.servers import Provider, listener
+from tests.servers import Provider, listen
 
 pytestmark = pytest.mark.e2e
 
@@ -165,10 +165,9 @@ class Canary:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
-        self._server.socket.close()
-        self._server.socket = listener()  # at a port that no stranger comes back to
-        self.address = f"127.0.0.1:{self._server.socket.getsockname()[1]}"
+        self._server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
+        listen(self._server)  # at a port that no stranger comes back to
+        self.address = f"127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
