@@ -284,6 +284,11 @@ class Notebook:
         with self._telling_why(f"no {text!r} in cell {index}"):
             place.first.wait_for(timeout=timeout * 1000)
 
+    def wait_for_good(self, index: int) -> None:
+        """Wait until nothing is left in a cell of what only a save in mid-answer would keep."""
+        outputs = "JSON.stringify(cells[index].model.outputs.toJSON())"
+        self.until(f"return !{outputs}.includes('-saved')", index=index)
+
     def until(self, condition: str, *, timeout: float = 60, **values: Any) -> None:
         """Wait until the JavaScript `condition` returns true."""
         values["path"] = self._path

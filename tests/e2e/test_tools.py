@@ -61,7 +61,7 @@ def test_a_guarded_call_is_allowed_by_a_click_and_unfolds(
     notebook.output(1).get_by_role("button", name="Allow", exact=True).click()
     notebook.wait_text(1, "the file is gone")
     notebook.wait_text(1, "complete")
-    notebook.until("return !JSON.stringify(cells[1].model.outputs.toJSON()).includes('-saved')")
+    notebook.wait_for_good(1)
     output = notebook.output(1)
     output.get_by_text("weather(city").click()
     output.locator("pre").get_by_text('"sky"').wait_for(state="visible")

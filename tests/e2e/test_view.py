@@ -96,7 +96,7 @@ def test_the_output_never_collapses_while_it_grows_is_saved_and_ends(
         notebook.page.wait_for_timeout(100)
     answer.open()
     notebook.wait_text(1, "complete")
-    notebook.until("return !JSON.stringify(cells[1].model.outputs.toJSON()).includes('-saved')")
+    notebook.wait_for_good(1)
     output, below = notebook.save()["cells"][1]["outputs"]
     assert set(output["data"]) == {"text/markdown", "text/plain"}
     assert below["data"] == {"text/plain": []}
@@ -191,7 +191,7 @@ def test_an_answer_that_goes_on_does_so_where_it_broke_off(
     notebook.screenshot("view-goes-on")
     answer.open()
     notebook.wait_text(1, "complete")
-    notebook.until("return !JSON.stringify(cells[1].model.outputs.toJSON()).includes('-saved')")
+    notebook.wait_for_good(1)
     for said in ("look()", "Seven hills."):
         assert notebook.text(1).count(said) == 1
     first, second = notebook.save()["cells"][1]["outputs"]
